@@ -1,0 +1,59 @@
+"""DATABASE_URL to Django's DATABASES entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+SQLITE_LOCK_TIMEOUT_S = 20
+POSTGRES_CONNECT_TIMEOUT_S = 5
+POSTGRES_STATEMENT_TIMEOUT_MS = 5000
+POSTGRES_LOCK_TIMEOUT_MS = 2000
+POSTGRES_IDLE_IN_TRANSACTION_TIMEOUT_MS = 10000
+POSTGRES_POOL = {"min_size": 2, "max_size": 8, "timeout": 5}
+
+
+def parse_database_url(url: str, data_dir: Path) -> dict[str, Any]:
+    """`sqlite:///relative`, `sqlite:////absolute` or `postgresql://user:password@host:port/name?sslmode=...`.
+
+    An empty url is SQLite in data_dir. Other query parameters go to libpq.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("", "sqlite"):
+        return _sqlite(Path(unquote(parts.path[1:])) if parts.path[1:] else data_dir / "speechsite.sqlite3")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        # Django's pool refuses any other value, and under ASGI a kept connection leaks.
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "pool": dict(POSTGRES_POOL),
+            "connect_timeout": POSTGRES_CONNECT_TIMEOUT_S,
+            "options": (
+                f"-c statement_timeout={POSTGRES_STATEMENT_TIMEOUT_MS} -c lock_timeout={POSTGRES_LOCK_TIMEOUT_MS}"
+                f" -c idle_in_transaction_session_timeout={POSTGRES_IDLE_IN_TRANSACTION_TIMEOUT_MS}"
+            ),
+            **dict(parse_qsl(parts.query)),
+        },
+    }
+
+
+def _sqlite(path: Path) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "CONN_MAX_AGE": 0,
+        # WAL alone still fails read-then-write transactions of several processes with "database is locked";
+        # IMMEDIATE takes the write lock at BEGIN, where the timeout applies.
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": SQLITE_LOCK_TIMEOUT_S,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TranscriptionAppConfig(AppConfig):
+    name = "transcription"
+    verbose_name = "Transcription"

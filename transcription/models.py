@@ -1,0 +1,240 @@
+"""What is kept: transcription sessions, their segments, who may speak, and which processes are alive."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import uuid
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from simple_history.models import HistoricalRecords
+
+from transcription.audio import AudioFormat, Encoding
+
+KEY_PREFIX_CHARACTERS = 8
+KEY_SECRET_BYTES = 32
+
+
+class ApiKey(models.Model):
+    """A secret of another application. Only its SHA-256 is kept: the secret has 256 bits, so no slow hash is needed."""
+
+    name = models.CharField(_("name"), max_length=100)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("owner"), null=True, blank=True, related_name="api_keys"
+    )
+    prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} (spk_{self.prefix}_…)"
+
+    @classmethod
+    def create(cls, name: str, owner: Any = None) -> tuple[ApiKey, str]:
+        """Make a key. Returns the row and the key's text, which is nowhere else and never shown again."""
+        prefix = secrets.token_hex(KEY_PREFIX_CHARACTERS // 2)
+        text = f"spk_{prefix}_{secrets.token_urlsafe(KEY_SECRET_BYTES)}"
+        return cls.objects.create(name=name, owner=owner, prefix=prefix, digest=_digest(text)), text
+
+    @classmethod
+    def find(cls, text: str) -> ApiKey | None:
+        """The key with this text, or None for anything that is not a key of ours."""
+        parts = text.split("_", 2)
+        if len(parts) != 3 or parts[0] != "spk" or len(parts[1]) != KEY_PREFIX_CHARACTERS:
+            return None
+        key = cls.objects.select_related("owner").filter(prefix=parts[1]).first()
+        return key if key and hmac.compare_digest(key.digest, _digest(text)) else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Worker(models.Model):
+    """One server process. Alive while its heartbeat, by the database's clock, is recent."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"))
+    started_at = models.DateTimeField(_("started"))
+    heartbeat_at = models.DateTimeField(_("last heartbeat"), db_index=True)
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.pid}"
+
+
+class TranscriptionSession(models.Model):
+    """One recording from start to stop.
+
+    `epoch` rises when another connection takes the session; `next_seq` is the index of the next segment;
+    audio before `committed_bytes` is settled in the database for good. All three move only in store.py.
+    """
+
+    class State(models.TextChoices):
+        CREATED = "created", _("Created")
+        LIVE = "live", _("Live")
+        DETACHED = "detached", _("Detached")
+        COMPLETED = "completed", _("Completed")
+        INTERRUPTED = "interrupted", _("Interrupted")
+        FAILED = "failed", _("Failed")
+
+    public_id = models.CharField(_("id"), max_length=64, unique=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("owner"),
+        null=True,
+        blank=True,
+        related_name="transcription_sessions",
+    )
+    api_key = models.ForeignKey(
+        ApiKey, models.SET_NULL, verbose_name=_("API key"), null=True, blank=True, related_name="transcription_sessions"
+    )
+    client_address = models.GenericIPAddressField(_("client address"), null=True, blank=True)
+    user_agent = models.CharField(_("client program"), max_length=400, blank=True)
+    dialect = models.CharField(_("dialect"), max_length=20, default="native")
+    title = models.CharField(_("title"), max_length=200, blank=True)
+    metadata = models.JSONField(_("metadata"), default=dict, blank=True)
+
+    language = models.CharField(_("language"), max_length=35)
+    encoding = models.CharField(
+        _("encoding"), max_length=12, choices=[(e.value, e.value) for e in Encoding], default=Encoding.LINEAR_PCM.value
+    )
+    sample_rate_hz = models.PositiveIntegerField(_("sample rate (Hz)"), default=16000)
+    channels = models.PositiveSmallIntegerField(_("channels"), default=1)
+    options_asked = models.JSONField(_("options as asked"), default=dict, blank=True)
+    options_applied = models.JSONField(_("options as applied"), default=dict, blank=True)
+    recogniser = models.CharField(_("recogniser"), max_length=255, blank=True)
+    model = models.CharField(_("model"), max_length=255, blank=True)
+
+    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.CREATED)
+    worker = models.ForeignKey(
+        Worker,
+        models.SET_NULL,
+        verbose_name=_("worker"),
+        null=True,
+        blank=True,
+        related_name="transcription_sessions",
+    )
+    epoch = models.PositiveIntegerField(_("epoch"), default=0)
+    next_seq = models.PositiveIntegerField(_("next segment"), default=0)
+    committed_bytes = models.PositiveBigIntegerField(_("settled audio (bytes)"), default=0)
+    stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
+    stop_requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        verbose_name=_("stopped by"),
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    stop_reason = models.CharField(_("reason of the stop"), max_length=300, blank=True)
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    end_reason = models.CharField(_("end reason"), max_length=40, blank=True)
+    end_message = models.CharField(_("end message"), max_length=500, blank=True)
+
+    audio_bytes = models.PositiveBigIntegerField(_("audio received (bytes)"), default=0)
+    audio_ms = models.PositiveBigIntegerField(_("audio received (ms)"), default=0)
+    segment_count = models.PositiveIntegerField(_("segments"), default=0)
+    word_count = models.PositiveIntegerField(_("words"), default=0)
+    first_interim_ms = models.PositiveIntegerField(_("first interim after (ms)"), null=True, blank=True)
+    final_lag_p50_ms = models.PositiveIntegerField(_("final lag, median (ms)"), null=True, blank=True)
+    final_lag_p95_ms = models.PositiveIntegerField(_("final lag, 95th percentile (ms)"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("transcription session")
+        verbose_name_plural = _("transcription sessions")
+        ordering: ClassVar = ["-created_at", "-id"]
+        permissions: ClassVar = [
+            ("view_live", _("Can watch the list of live sessions")),
+            ("view_captions", _("Can read captions and transcripts of everyone")),
+            ("stop_transcriptionsession", _("Can stop live sessions")),
+            ("export_transcriptionsession", _("Can export transcripts")),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at", "-id"], name="session_newest"),
+            models.Index(fields=["state", "worker"], name="session_state_worker"),
+            models.Index(fields=["owner", "-created_at"], name="session_owner_newest"),
+            models.Index(fields=["api_key", "-created_at"], name="session_key_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.public_id
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return AudioFormat(Encoding(self.encoding), self.sample_rate_hz, self.channels)
+
+    @property
+    def committed_ms(self) -> int:
+        """Audio before this time is settled in the database for good."""
+        return self.audio_format.bytes_to_ms(self.committed_bytes)
+
+    @property
+    def is_live(self) -> bool:
+        return self.state == self.State.LIVE
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in (self.State.COMPLETED, self.State.INTERRUPTED, self.State.FAILED)
+
+
+class TranscriptSegment(models.Model):
+    """A stored final result. `asr_text` and `words` are the machine's and never change; people correct `text`."""
+
+    session = models.ForeignKey(
+        TranscriptionSession, models.CASCADE, verbose_name=_("session"), related_name="segments"
+    )
+    index = models.PositiveIntegerField(_("segment"))
+    epoch = models.PositiveIntegerField(_("epoch"), default=0)
+    start_ms = models.PositiveBigIntegerField(_("start (ms)"))
+    end_ms = models.PositiveBigIntegerField(_("end (ms)"))
+    asr_text = models.TextField(_("machine text"))
+    text = models.TextField(_("text"))
+    words = models.JSONField(_("words"), default=list, blank=True)
+    alternatives = models.JSONField(_("alternatives"), default=list, blank=True)
+    confidence = models.FloatField(_("confidence"), null=True, blank=True)
+    speaker = models.CharField(_("speaker"), max_length=64, blank=True)
+    language = models.CharField(_("language"), max_length=35, blank=True)
+    channel = models.PositiveSmallIntegerField(_("channel"), null=True, blank=True)
+    tail = models.BooleanField(_("tail"), default=False, help_text=_("Flushed when the connection broke."))
+    promoted = models.BooleanField(
+        _("promoted"), default=False, help_text=_("The last interim result of a stream that ended without a final one.")
+    )
+    reviewed = models.BooleanField(_("reviewed"), default=False)
+    created_at = models.DateTimeField(_("stored"), default=timezone.now)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name = _("transcript segment")
+        verbose_name_plural = _("transcript segments")
+        ordering: ClassVar = ["session", "index"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["session", "index"], name="segment_index_once_per_session"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.index}: {self.text[:60]}"
+
+    @property
+    def is_edited(self) -> bool:
+        return self.text != self.asr_text

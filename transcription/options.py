@@ -1,0 +1,132 @@
+"""What a client may ask for. One model for the WebSocket protocol, the HTTP API and the stored session."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from transcription.audio import AudioFormat, Encoding
+from transcription.errors import BadConfig
+
+SESSION_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+MAX_METADATA_PAIRS = 16
+MAX_CUSTOM_CONFIGURATION_PAIRS = 32
+MAX_SPEECH_CONTEXTS = 32
+MAX_PHRASES = 500
+DEFAULT_STOP_HISTORY_MS = 800
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+ShortText = Annotated[str, StringConstraints(max_length=200)]
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+
+
+def clean_text(text: str) -> str:
+    """Replace what a database or a UTF-8 encoder cannot hold: NUL and lone surrogates become U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpeechContext(_Strict):
+    """Phrases the recogniser should expect. boost: as Riva takes it, negative to discourage."""
+
+    phrases: Annotated[list[ShortText], Field(min_length=1, max_length=MAX_PHRASES)]
+    boost: Annotated[float, Field(ge=-100, le=100)] = 20.0
+
+
+class Diarization(_Strict):
+    """Who speaks when. max_speakers: a hint, 1-32."""
+
+    enable: bool = False
+    max_speakers: Annotated[int, Field(ge=1, le=32)] = 8
+
+
+class Endpointing(_Strict):
+    """Riva's EndpointingConfig: histories in ms, thresholds as shares of frames, 0.0-1.0."""
+
+    start_history: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    start_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    stop_history: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    stop_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    stop_history_eou: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    stop_threshold_eou: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class TranscriptionConfig(_Strict):
+    """The `config` of `start_transcription`. The first four names and defaults are settled for good."""
+
+    language: LanguageCode = "en-US"
+    enable_automatic_punctuation: bool = True
+    enable_interim_results: bool = True
+    max_alternatives: Annotated[int, Field(ge=1, le=10)] = 1
+    encoding: Encoding = Encoding.LINEAR_PCM
+    sample_rate_hertz: Annotated[int, Field(ge=8000, le=48000)] = 16000
+    audio_channel_count: Annotated[int, Field(ge=1, le=2)] = 1
+    model: ShortText = ""
+    profanity_filter: bool = False
+    verbatim_transcripts: bool = False
+    enable_word_time_offsets: bool = True
+    speech_contexts: Annotated[list[SpeechContext], Field(max_length=MAX_SPEECH_CONTEXTS)] = []
+    diarization: Diarization = Diarization()
+    endpointing: Endpointing = Endpointing()
+    custom_configuration: Annotated[
+        dict[ShortText, ShortText], Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS)
+    ] = {}
+    title: ShortText = ""
+    metadata: Annotated[dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS)] = {}
+    keep_audio: bool | None = None
+    words_in_interims: bool = False
+
+    @field_validator("title", "model", "metadata", "custom_configuration", "speech_contexts")
+    @classmethod
+    def _is_storable(cls, value: Any) -> Any:
+        _refuse_unstorable(value)
+        return value
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return AudioFormat(self.encoding, self.sample_rate_hertz, self.audio_channel_count)
+
+    def as_applied(self) -> TranscriptionConfig:
+        """These options with every default that the service fills in written out.
+
+        keep_audio is false: audio is not kept.
+        """
+        endpointing = self.endpointing
+        if endpointing.stop_history is None:
+            endpointing = endpointing.model_copy(update={"stop_history": DEFAULT_STOP_HISTORY_MS})
+        return self.model_copy(update={"keep_audio": False, "endpointing": endpointing})
+
+
+def _refuse_unstorable(value: Any) -> None:
+    if isinstance(value, str):
+        if _UNSTORABLE.search(value):
+            raise ValueError("contains NUL or a lone surrogate")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable(key)
+            _refuse_unstorable(item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item)
+    elif isinstance(value, SpeechContext):
+        _refuse_unstorable(value.phrases)
+
+
+def parse_config(data: dict[str, Any], *, prefix: str = "config") -> TranscriptionConfig:
+    """Validate options given as a JSON object.
+
+    Raises BadConfig naming the first wrong field as a path below prefix (`config.sample_rate_hertz`).
+    """
+    try:
+        return TranscriptionConfig.model_validate(data)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        path = ".".join([prefix, *map(str, problem["loc"])]) if prefix else ".".join(map(str, problem["loc"]))
+        message = problem["msg"].removeprefix("Value error, ")
+        raise BadConfig(f"{path}: {message}", field=path) from None

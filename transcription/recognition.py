@@ -1,0 +1,59 @@
+"""The line between a live transcription and whatever recognises: an open stream and what it can promise."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from transcription.options import TranscriptionConfig
+from transcription.results import FinalResult, InterimResult, Progress
+
+Result = InterimResult | FinalResult | Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What results of a stream may be relied on for.
+
+    settles: `audio_processed_ms` of finals and progress is a point that the recogniser has settled for good
+    and from which a replay is exact. word_times: words carry real times, not estimates.
+    """
+
+    settles: bool = False
+    word_times: bool = True
+
+
+class RecognitionStream(Protocol):
+    """One open streaming recognition. Every method but cancel may raise a TranscriptionError (mapped)."""
+
+    capabilities: Capabilities
+    recogniser: str
+    model: str
+
+    async def send(self, chunk: bytes) -> None:
+        """Send audio. Waits while the recogniser takes no more; never wrap it in a timeout (that ends the call)."""
+
+    async def end_utterance(self) -> None:
+        """Ask for a final of what was said so far; the stream stays open."""
+
+    async def half_close(self) -> None:
+        """No more audio; results still come. Calling it again does nothing."""
+
+    def results(self) -> AsyncIterator[Result]:
+        """Results in order, times shifted to the session's audio; ends when the recogniser ended the stream OK."""
+        ...
+
+    def cancel(self) -> None:
+        """End the stream at once and free everything it holds. Safe at any time, any number of times."""
+
+
+class Recogniser(Protocol):
+    """Opens streams; shared by all sessions of a process."""
+
+    async def open(self, config: TranscriptionConfig, *, base_ms: int = 0) -> RecognitionStream:
+        """Open a stream whose first byte is at base_ms of the session.
+
+        Returns once the recogniser took the config. Raises a TranscriptionError within the open timeout.
+        """
+        ...
