@@ -1,0 +1,55 @@
+"""The environment of every test run: settings of the tests alone, data in a folder that goes away.
+
+It must be set before Django reads its settings, so it happens while pytest loads this file.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# What a test run takes over from outside: the servers that `scripts/with-services` started.
+TAKEN_OVER = {"TEST_DATABASE_URL": "DATABASE_URL", "TEST_REDIS_URL": "REDIS_URL"}
+
+# No `.env`: set before the settings' class is made, and inherited by the servers that tests start.
+os.environ["ENV_FILE"] = ""
+
+from speechsite.config import Config  # noqa: E402 - reads ENV_FILE while it is imported
+
+
+def _clean_environment() -> None:
+    """Leave nothing of the developer's own environment in the settings."""
+    for name in Config.model_fields:
+        os.environ.pop(name.upper(), None)
+        os.environ.pop(name, None)
+    data_dir = Path(tempfile.mkdtemp(prefix="speechsite-tests-"))
+    atexit.register(shutil.rmtree, data_dir, ignore_errors=True)
+    os.environ["DATA_DIR"] = str(data_dir)
+    for outside, inside in TAKEN_OVER.items():
+        if value := os.environ.get(outside):
+            os.environ[inside] = value
+
+
+_clean_environment()
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Where this run keeps what the service keeps in DATA_DIR."""
+    return Path(os.environ["DATA_DIR"])
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(data_dir: Path, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """SQLite in a file: in memory it has no WAL and other locks, so threads would meet other errors."""
+    from django.conf import settings
+
+    default: dict[str, Any] = settings.DATABASES["default"]
+    if default["ENGINE"].endswith("sqlite3"):
+        default.setdefault("TEST", {})["NAME"] = str(data_dir / "test.sqlite3")

@@ -1,0 +1,62 @@
+"""Every Prometheus metric of the service, by name, in one place.
+
+Labels never carry a session, a user or an address: their values are few and known. With several
+workers on one host `serve` sets PROMETHEUS_MULTIPROC_DIR before this module is imported, and gauges
+say here how the values of the processes add up.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SHORT_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 45.0)
+
+SESSIONS_LIVE = Gauge("speech_sessions_live", "Sessions being spoken now", multiprocess_mode="livesum")
+SESSIONS_TOTAL = Counter("speech_sessions", "Sessions ended, by outcome", ["outcome"])
+SESSIONS_REAPED_TOTAL = Counter("speech_sessions_reaped", "Sessions of lost processes that were ended")
+ADMISSION_REFUSED_TOTAL = Counter("speech_admission_refused", "Starts refused before any audio", ["reason"])
+
+AUDIO_SECONDS_TOTAL = Counter("speech_audio_seconds", "Audio received, in seconds", ["language"])
+FIRST_INTERIM_SECONDS = Histogram(
+    "speech_first_interim_seconds",
+    "First audio to first interim result",
+    buckets=LATENCY_BUCKETS_S,
+)
+FINAL_LAG_SECONDS = Histogram(
+    "speech_final_lag_seconds",
+    "From the arrival of a segment's last audio to its final result being sent",
+    buckets=LATENCY_BUCKETS_S,
+)
+
+UPSTREAM_OPEN_SECONDS = Histogram(
+    "speech_upstream_open_seconds", "Opening a stream at the recogniser", buckets=SHORT_BUCKETS_S
+)
+UPSTREAM_OPEN_FAILURES_TOTAL = Counter(
+    "speech_upstream_open_failures", "Streams that could not be opened, by gRPC status", ["code"]
+)
+RIVA_ERRORS_TOTAL = Counter("speech_riva_errors", "Errors of the recogniser, by gRPC status", ["code"])
+TEXT_CLEANED_TOTAL = Counter("speech_text_cleaned", "Results whose text had characters that cannot be stored")
+BAD_TIMES_TOTAL = Counter("speech_bad_times", "Results whose times were impossible and were corrected")
+
+WS_CLOSED_TOTAL = Counter("speech_ws_closed", "WebSocket connections closed, by close code", ["code"])
+PROTOCOL_ERRORS_TOTAL = Counter("speech_protocol_errors", "Messages that broke the protocol", ["kind"])
+AUTH_FAILURES_TOTAL = Counter("speech_auth_failures", "Refused credentials", ["kind"])
+OUTBOUND_DROPPED_INTERIMS_TOTAL = Counter(
+    "speech_outbound_dropped_interims",
+    "Interim results replaced before a slow client read them",
+)
+
+DB_WRITE_SECONDS = Histogram("speech_db_write_seconds", "One group of commits", buckets=SHORT_BUCKETS_S)
+COMMIT_RETRIES_TOTAL = Counter("speech_commit_retries", "Commits tried again")
+
+LIVE_PUBLISH_DROPPED_TOTAL = Counter(
+    "speech_live_publish_dropped", "Live updates that the channel layer did not take in time"
+)
+VIEWER_FRAMES_CONFLATED_TOTAL = Counter(
+    "speech_viewer_frames_conflated", "Live updates merged because a viewer read too slowly"
+)
+
+EVENT_LOOP_LAG_SECONDS = Gauge(
+    "speech_event_loop_lag_seconds", "How late the event loop is", multiprocess_mode="livemax"
+)
