@@ -20,12 +20,19 @@ DEFAULT_STOP_HISTORY_MS = 800
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
-LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+LanguageCode = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)
+]
 
 
 def clean_text(text: str) -> str:
     """Replace what a database or a UTF-8 encoder cannot hold: NUL and lone surrogates become U+FFFD."""
     return _UNSTORABLE.sub("\ufffd", text)
+
+
+def has_unstorable(text: str) -> bool:
+    """Whether a text holds NUL or a lone surrogate."""
+    return bool(_UNSTORABLE.search(text))
 
 
 class _Strict(BaseModel):
@@ -105,7 +112,7 @@ class TranscriptionConfig(_Strict):
 
 def _refuse_unstorable(value: Any) -> None:
     if isinstance(value, str):
-        if _UNSTORABLE.search(value):
+        if has_unstorable(value):
             raise ValueError("contains NUL or a lone surrogate")
     elif isinstance(value, dict):
         for key, item in value.items():

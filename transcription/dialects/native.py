@@ -1,0 +1,257 @@
+"""The native protocol `speech.v1`. No I/O."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from transcription import commands, events
+from transcription.commands import Command
+from transcription.dialects import native_messages as messages
+from transcription.dialects.base import DialectLimits
+from transcription.errors import BadMessage, MessageTooLarge, TranscriptionError
+from transcription.results import Alternative, FinalResult, InterimResult, Word
+from transcription.safe_json import parse_object
+
+NORMAL_CLOSE = 1000
+MAX_STRIKES = 3
+# Base64 takes 4 bytes for 3; the rest is the message around it.
+AUDIO_TEXT_SHARE = 1.5
+
+
+class NativeDialect:
+    """One connection's grammar: what is legal now, and how events are said."""
+
+    name = "native"
+
+    def __init__(
+        self, session_id: str, *, limits: DialectLimits, request_id: str, offered: Sequence[str] = ()
+    ) -> None:
+        self._session_id = session_id
+        self._limits = limits
+        self._request_id = request_id
+        self._offered = offered
+        self._start_seen = False
+        self._started = False
+        self._stop_seen = False
+        self._strikes = 0
+        self._words_in_interims = False
+
+    @property
+    def subprotocol(self) -> str | None:
+        return messages.PROTOCOL if messages.PROTOCOL in self._offered else None
+
+    def opened(self) -> Sequence[str]:
+        limits = self._limits
+        return _texts(
+            messages.SessionCreated(
+                session_id=self._session_id,
+                limits=messages.Limits(
+                    max_audio_bytes=limits.max_audio_message_bytes,
+                    max_text_bytes=limits.max_text_message_bytes,
+                    max_messages_per_second=limits.max_messages_per_second,
+                    start_timeout_ms=limits.start_timeout_ms,
+                    idle_timeout_ms=limits.idle_timeout_ms,
+                    session_timeout_ms=limits.session_timeout_ms,
+                    resume_window_ms=limits.resume_window_ms,
+                    max_sessions=limits.max_sessions,
+                ),
+            )
+        )
+
+    # Reading
+
+    def on_binary(self, chunk: bytes) -> Sequence[Command]:
+        if len(chunk) > self._limits.max_audio_message_bytes:
+            raise self._too_large("Audio", self._limits.max_audio_message_bytes)
+        return self._audio(chunk)
+
+    def on_text(self, text: str) -> Sequence[Command]:
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > self._limits.max_audio_message_bytes * AUDIO_TEXT_SHARE:
+            raise self._too_large("Text", self._limits.max_text_message_bytes)
+        message = _parse(text)
+        if size > self._limits.max_text_message_bytes and not isinstance(message, messages.AudioMessage):
+            raise self._too_large("Text", self._limits.max_text_message_bytes)
+        return self._command(message)
+
+    def _command(self, message: messages.ClientMessage) -> Sequence[Command]:
+        match message:
+            case messages.StartTranscription():
+                if self._start_seen:
+                    raise BadMessage("The transcription was started already.", reason="already_started")
+                self._start_seen = True
+                return [commands.Start(message.config)]
+            case messages.ResumeTranscription():
+                if self._start_seen:
+                    raise BadMessage("The transcription was started already.", reason="already_started")
+                self._start_seen = True
+                return [commands.Resume(message.resume_token, message.received_segments, message.held_from)]
+            case messages.AudioMessage():
+                chunk = _decode(message.audio)
+                if len(chunk) > self._limits.max_audio_message_bytes:
+                    raise self._too_large("Audio", self._limits.max_audio_message_bytes)
+                return self._audio(chunk)
+            case messages.KeepAlive():
+                return [commands.KeepAlive()]
+        if not self._start_seen:
+            raise BadMessage(f"{message.type} came before start_transcription.", reason="not_started")
+        if self._stop_seen:
+            return []
+        if isinstance(message, messages.StopTranscription):
+            self._stop_seen = True
+            return [commands.Stop()]
+        return [commands.Finalize()]
+
+    def _audio(self, chunk: bytes) -> Sequence[Command]:
+        if not self._start_seen:
+            raise BadMessage("Audio came before start_transcription.", reason="not_started")
+        return [] if self._stop_seen else [commands.Audio(chunk)]
+
+    def _too_large(self, what: str, limit_bytes: int) -> MessageTooLarge:
+        return MessageTooLarge(f"{what} messages may have at most {limit_bytes} bytes.")
+
+    def is_fatal(self, error: TranscriptionError) -> bool:
+        if not isinstance(error, BadMessage):
+            return True
+        self._strikes += 1
+        return not self._started or self._strikes >= MAX_STRIKES
+
+    # Writing
+
+    def render(self, event: events.Event) -> Sequence[str]:
+        match event:
+            case events.Interim():
+                return _texts(_interim(event, self._words_in_interims))
+            case events.Final():
+                return _texts(_final(event))
+            case events.Ack():
+                return _texts(messages.AudioAck(received=event.received, safe=event.safe, limit=event.limit))
+            case events.Started():
+                self._started = True
+                self._words_in_interims = event.config.words_in_interims
+                return _texts(
+                    messages.TranscriptionStarted(
+                        session_id=event.session_id, config=event.config, resume_token=None, resumable=False
+                    )
+                )
+            case events.Failed():
+                return _texts(_error(event, self._request_id))
+            case _:
+                return _texts(_notice(event))
+
+    def close_code(self, error: TranscriptionError | None) -> int:
+        return NORMAL_CLOSE if error is None else error.code
+
+
+def _texts(*models: BaseModel) -> list[str]:
+    return [model.model_dump_json() for model in models]
+
+
+def _parse(text: str) -> messages.ClientMessage:
+    data = parse_object(text)
+    try:
+        return messages.CLIENT_MESSAGE.validate_python(data)
+    except ValidationError as error:
+        raise _bad_message(data, error) from None
+
+
+def _bad_message(data: dict[str, Any], error: ValidationError) -> BadMessage:
+    problem = error.errors(include_url=False)[0]
+    kind = problem["type"]
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        known = ", ".join(sorted(messages.CLIENT_MESSAGE_TYPES))
+        return BadMessage(f"type must be one of {known}.", reason="unknown_type", field="type")
+    # The first part of the path is the tag of the union.
+    field = ".".join(str(part) for part in problem["loc"][1:]) or None
+    reason = "unknown_field" if kind == "extra_forbidden" else "bad_field"
+    return BadMessage(f"{data.get('type')}: {field}: {problem['msg']}.", reason=reason, field=field)
+
+
+def _decode(audio: str) -> bytes:
+    try:
+        return base64.b64decode(audio, validate=True)
+    except (binascii.Error, ValueError):
+        raise BadMessage("audio is not base64.", reason="bad_field", field="audio") from None
+
+
+def _word(word: Word) -> messages.WordItem:
+    return messages.WordItem(
+        word=word.word,
+        start_ms=word.start_ms,
+        end_ms=word.end_ms,
+        confidence=word.confidence,
+        speaker=word.speaker,
+    )
+
+
+def _alternatives(alternatives: Sequence[Alternative]) -> list[messages.AlternativeItem]:
+    return [messages.AlternativeItem(text=item.text, confidence=item.confidence) for item in alternatives]
+
+
+def _transcript(
+    segment: int, result: InterimResult | FinalResult, words: Sequence[Word]
+) -> messages.Transcript:
+    is_final = isinstance(result, FinalResult)
+    return messages.Transcript(
+        segment=segment,
+        is_final=is_final,
+        text=result.text,
+        start_ms=result.start_ms,
+        end_ms=result.end_ms,
+        confidence=result.confidence if isinstance(result, FinalResult) else None,
+        stability=result.stability if isinstance(result, InterimResult) else None,
+        words=[_word(word) for word in words],
+        alternatives=_alternatives(result.alternatives),
+        channel=result.channel,
+        language=result.language,
+    )
+
+
+def _interim(event: events.Interim, with_words: bool) -> messages.Transcript:
+    return _transcript(event.segment, event.result, event.result.words if with_words else ())
+
+
+def _final(event: events.Final) -> messages.Transcript:
+    message = _transcript(event.segment, event.result, event.result.words)
+    message.durable, message.tail = event.durable, event.tail
+    return message
+
+
+def _error(event: events.Failed, request_id: str) -> messages.ErrorMessage:
+    error = event.error
+    return messages.ErrorMessage(
+        code=error.code,
+        reason=error.reason,
+        message=error.message,
+        retryable=error.retryable,
+        retry_after_ms=error.retry_after_ms,
+        field=error.field,
+        request_id=request_id,
+        safe=event.safe,
+    )
+
+
+def _notice(event: events.Event) -> BaseModel:
+    match event:
+        case events.RecogniserStatus():
+            return messages.RecogniserStatusMessage(state=event.state, lag_ms=event.lag_ms)
+        case events.AudioWarning():
+            return messages.AudioWarningMessage(code=event.code)
+        case events.Expiring():
+            return messages.SessionExpiring(
+                in_ms=event.in_ms, reason=event.reason, resume_elsewhere=event.resume_elsewhere
+            )
+        case events.Stopped():
+            return messages.TranscriptionStopped(
+                reason=event.reason,
+                audio_ms=event.audio_ms,
+                received=event.received,
+                safe=event.safe,
+                segments=event.segments,
+            )
+    raise TypeError(f"{event!r} has no message")

@@ -1,0 +1,93 @@
+"""What happens in a transcription session, as told to whoever holds the connection. Pure values.
+
+Positions are bytes as the client counts them; times are ms of the session's audio.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from transcription.errors import TranscriptionError
+from transcription.options import TranscriptionConfig
+from transcription.results import FinalResult, InterimResult
+
+WarningCode = Literal[
+    "silence", "clipping", "too_fast", "rate_mismatch", "odd_bytes", "wav_header_skipped", "recording_stopped"
+]
+StopReason = Literal["client", "session_timeout", "operator", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The recogniser is open."""
+
+    session_id: str
+    config: TranscriptionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Interim:
+    """A newer interim of the same segment makes an unsent one worthless."""
+
+    segment: int
+    result: InterimResult
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """durable: committed. A final told while storage was silent comes again with durable true."""
+
+    segment: int
+    result: FinalResult
+    durable: bool = True
+    tail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """safe and limit are None where bytes say nothing about time. A newer one replaces an unsent one."""
+
+    received: int
+    safe: int | None
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecogniserStatus:
+    state: Literal["reconnecting", "ok", "lagging"]
+    lag_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioWarning:
+    code: WarningCode
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    in_ms: int
+    reason: Literal["session_timeout", "idle_timeout", "draining"]
+    resume_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The session is complete: every final came before this."""
+
+    reason: StopReason
+    audio_ms: int
+    received: int
+    safe: int | None
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """safe: everything before this byte is settled for good, None where bytes say nothing about time."""
+
+    error: TranscriptionError
+    safe: int | None = None
+
+
+Event = Started | Interim | Final | Ack | RecogniserStatus | AudioWarning | Expiring | Stopped | Failed
