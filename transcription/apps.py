@@ -1,6 +1,20 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
 
 
 class TranscriptionAppConfig(AppConfig):
     name = "transcription"
     verbose_name = "Transcription"
+
+    def ready(self) -> None:
+        post_migrate.connect(repair_search_index, sender=self, dispatch_uid="repair_search_index")
+
+
+def repair_search_index(using: str, **_kwargs: Any) -> None:
+    """A migration of an indexed table takes the triggers of its search index away on SQLite."""
+    from transcription import search_index
+
+    search_index.repair(connections[using])

@@ -1,0 +1,159 @@
+"""Who may see, stop, export and delete which transcription sessions; pages, sockets and the API ask here.
+
+Everybody has their own sessions: a user those under their name or made with their keys; a key those made
+with it or owned by its owner; a short-lived token the one it was issued for; a loopback client of the
+development profile those without owner and key. Beyond that only users get anywhere, by permission:
+
+    view_live, view_transcriptionsession   that sessions of others exist, and their facts
+    view_captions                          the text of others
+    stop_transcriptionsession              stop live sessions of others
+    export_transcriptionsession            download what they may read of others
+    delete_transcriptionsession            delete sessions of others
+
+What somebody may not see does not exist for them: the answer is NotFound. NotAllowed is said only of what
+they can see. `Who` is a Django user (pages) or a Principal (sockets, API); both get the same answers.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from transcription.errors import NotAllowed, NotFound
+from transcription.models import TranscriptionSession
+
+if TYPE_CHECKING:
+    from transcription.auth import Principal
+
+Who: TypeAlias = "Principal | User | AnonymousUser"
+
+NOTHING = Q(pk__in=())
+EVERYTHING = Q()
+
+
+class Permission(StrEnum):
+    """What reaches beyond one's own sessions."""
+
+    VIEW_LIVE = "transcription.view_live"
+    VIEW = "transcription.view_transcriptionsession"
+    VIEW_CAPTIONS = "transcription.view_captions"
+    STOP = "transcription.stop_transcriptionsession"
+    EXPORT = "transcription.export_transcriptionsession"
+    DELETE = "transcription.delete_transcriptionsession"
+
+
+def listed_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions whose existence and facts (not the text) may be seen."""
+    return _sessions(who, [{Permission.VIEW}, {Permission.VIEW_LIVE}, {Permission.VIEW_CAPTIONS}])
+
+
+def visible_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions whose text may be read."""
+    return _sessions(who, [{Permission.VIEW_CAPTIONS}])
+
+
+def stoppable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions that may be stopped while they are live."""
+    return _sessions(who, [{Permission.STOP}])
+
+
+def exportable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions whose transcript may be downloaded."""
+    return _sessions(who, [{Permission.VIEW_CAPTIONS, Permission.EXPORT}])
+
+
+def deletable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions that may be deleted, with their segments."""
+    return _sessions(who, [{Permission.DELETE}])
+
+
+def may_list(who: Who, session: TranscriptionSession) -> bool:
+    return listed_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_read_text(who: Who, session: TranscriptionSession) -> bool:
+    return visible_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_stop(who: Who, session: TranscriptionSession) -> bool:
+    return stoppable_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_export(who: Who, session: TranscriptionSession) -> bool:
+    return exportable_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_delete(who: Who, session: TranscriptionSession) -> bool:
+    return deletable_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_watch_live(who: Who) -> bool:
+    """Whether the list of all live sessions is open to them (the console)."""
+    return _has_all(_user(who), {Permission.VIEW_LIVE})
+
+
+def may_read_all_captions(who: Who) -> bool:
+    """Whether the text of every session is open to them."""
+    return _has_all(_user(who), {Permission.VIEW_CAPTIONS})
+
+
+def get_session(
+    public_id: str, who: Who, allowed: QuerySet[TranscriptionSession] | None = None
+) -> TranscriptionSession:
+    """The session with this id, owner and key at hand.
+
+    allowed: the sessions on which the caller may do what they are about to (`exportable_sessions(who)`);
+    seeing them is enough without it.
+    Raises NotFound if they may not see it, NotAllowed if they see it but may not do that.
+    """
+    listed = listed_sessions(who).select_related("owner", "api_key__owner")
+    session = listed.filter(public_id=public_id).first()
+    if session is None:
+        raise NotFound(_("There is no such transcription session."))
+    if allowed is not None and not allowed.filter(pk=session.pk).exists():
+        raise NotAllowed(_("You may see that this transcription session exists, but not do this with it."))
+    return session
+
+
+def _sessions(who: Who, enough: list[set[Permission]]) -> QuerySet[TranscriptionSession]:
+    """Own sessions, or all of them for a user who has every permission of one of the sets."""
+    user = _user(who)
+    if any(_has_all(user, permissions) for permissions in enough):
+        return TranscriptionSession.objects.all()
+    return TranscriptionSession.objects.filter(_own(who, user))
+
+
+def _own(who: Who, user: User | AnonymousUser | None) -> Q:
+    if user is not None:
+        if not user.is_authenticated or not user.is_active:
+            return NOTHING
+        return Q(owner=user.pk) | Q(api_key__owner=user.pk)
+    if isinstance(who, (User, AnonymousUser)):
+        return NOTHING
+    match who.kind:
+        case "key" if who.key_id is not None:
+            by_owner = Q(owner=who.user_id) if who.user_id is not None else NOTHING
+            return Q(api_key=who.key_id) | by_owner
+        case "token" if who.session_id is not None:
+            return Q(public_id=who.session_id, owner=who.user_id, api_key=who.key_id)
+        case "local":
+            return Q(owner=None, api_key=None)
+    return NOTHING
+
+
+def _user(who: Who) -> User | AnonymousUser | None:
+    """The user whose permissions count; None for keys, tokens and local clients: they have none."""
+    if isinstance(who, (User, AnonymousUser)):
+        return who
+    if who.kind != "user":
+        return None
+    return get_user_model().objects.filter(pk=who.user_id).first() or AnonymousUser()
+
+
+def _has_all(user: User | AnonymousUser | None, permissions: set[Permission]) -> bool:
+    return user is not None and user.has_perms([permission.value for permission in permissions])

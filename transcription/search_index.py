@@ -1,0 +1,112 @@
+"""The full-text index: FTS5 with triggers on SQLite, a generated tsvector with GIN on PostgreSQL.
+
+Both split text at everything that is neither letter nor digit, ignore case and the diacritics of Latin
+letters, and keep no word list of any language, so a search finds the same on either. The database keeps the
+index right whoever writes: the hot path's own SQL, `bulk_create`, `update()`, an edit in the admin.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+# A longer run of letters is cut: an index entry of PostgreSQL's GIN ends at 2712 bytes, and an insert must
+# never fail for what was said.
+MAX_WORD_CHARACTERS: Final = 200
+# PostgreSQL refuses a tsvector over 1 MiB.
+MAX_INDEXED_CHARACTERS: Final = 100_000
+EVENTS: Final = ("insert", "delete", "update")
+
+
+class Indexed(NamedTuple):
+    """A text column that can be searched, and its index: a table on SQLite, a column on PostgreSQL."""
+
+    table: str
+    column: str
+    index: str
+
+
+SEGMENT_TEXT = Indexed("transcription_transcriptsegment", "text", "transcription_segment_search")
+SESSION_TITLE = Indexed("transcription_transcriptionsession", "title", "transcription_title_search")
+ALL_INDEXED = (SEGMENT_TEXT, SESSION_TITLE)
+
+
+def create(connection: BaseDatabaseWrapper) -> None:
+    """Make what is missing of the index and fill it. Doing it again does no harm."""
+    with connection.cursor() as cursor:
+        for indexed in ALL_INDEXED:
+            if connection.vendor == "postgresql":
+                cursor.execute(_postgresql_column(indexed, _collation(cursor)), None)
+                table, _, index = indexed
+                cursor.execute(f"CREATE INDEX IF NOT EXISTS {index}_gin ON {table} USING gin ({index})")
+            else:
+                for statement in _sqlite_statements(indexed):
+                    cursor.execute(statement, None)
+                cursor.execute(f"INSERT INTO {indexed.index}({indexed.index}) VALUES ('rebuild')")  # noqa: S608
+
+
+def drop(connection: BaseDatabaseWrapper) -> None:
+    """Remove the index with everything that fills it."""
+    with connection.cursor() as cursor:
+        for indexed in ALL_INDEXED:
+            if connection.vendor == "postgresql":
+                cursor.execute(f"ALTER TABLE {indexed.table} DROP COLUMN IF EXISTS {indexed.index}")
+            else:
+                for event in EVENTS:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {indexed.index}_{event}")
+                cursor.execute(f"DROP TABLE IF EXISTS {indexed.index}")
+
+
+def repair(connection: BaseDatabaseWrapper) -> bool:
+    """Make the index again where a later migration took its triggers away; True if it had to.
+
+    On SQLite Django changes a table by making a new one and dropping the old, and its triggers with it.
+    """
+    if connection.vendor != "sqlite":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM sqlite_master WHERE name LIKE 'transcription_%%_search%%'", [])
+        found = {name for (name,) in cursor.fetchall()}
+    wanted = {f"{indexed.index}_{event}" for indexed in ALL_INDEXED for event in EVENTS}
+    if wanted <= found or SEGMENT_TEXT.index not in found:
+        return False
+    create(connection)
+    return True
+
+
+def _sqlite_statements(indexed: Indexed) -> list[str]:
+    table, column, index = indexed
+    add = f"INSERT INTO {index}(rowid, {column}) VALUES (new.id, new.{column});"  # noqa: S608
+    # An external-content table forgets a row only when told the text it had.
+    forget = f"INSERT INTO {index}({index}, rowid, {column}) VALUES ('delete', old.id, old.{column});"  # noqa: S608
+    return [
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS {index} USING fts5({column}, content='{table}',"
+        " content_rowid='id', tokenize='unicode61 remove_diacritics 2')",
+        f"CREATE TRIGGER IF NOT EXISTS {index}_insert AFTER INSERT ON {table} BEGIN {add} END",
+        f"CREATE TRIGGER IF NOT EXISTS {index}_delete AFTER DELETE ON {table} BEGIN {forget} END",
+        f"CREATE TRIGGER IF NOT EXISTS {index}_update AFTER UPDATE OF {column} ON {table}"
+        f" BEGIN {forget} {add} END",
+    ]
+
+
+def _postgresql_column(indexed: Indexed, collation: str) -> str:
+    """A generated column of the words as FTS5's tokenizer would split them.
+
+    PostgreSQL's own parser keeps hyphenated words, numbers and addresses together, so it is not used.
+    """
+    lowered = f'lower(left({indexed.column}, {MAX_INDEXED_CHARACTERS}) COLLATE "{collation}")'
+    bare = f"regexp_replace(normalize({lowered}, NFD), U&'([a-z])[\\0300-\\036f]+', '\\\\1', 'g')"
+    folded = f'normalize({bare}, NFC) COLLATE "{collation}"'
+    cut = f"regexp_replace({folded}, '([[:alnum:]]{{{MAX_WORD_CHARACTERS}}})[[:alnum:]]+', '\\1 ', 'g')"
+    words = f"array_remove(regexp_split_to_array({cut}, '[^[:alnum:]]+'), '')"
+    return (
+        f"ALTER TABLE {indexed.table} ADD COLUMN IF NOT EXISTS {indexed.index} tsvector"
+        f" GENERATED ALWAYS AS (array_to_tsvector({words})) STORED"
+    )
+
+
+def _collation(cursor: Any) -> str:
+    """ICU's root collation knows the letters of every script whatever the database's locale (even C)."""
+    cursor.execute("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'")
+    return "und-x-icu" if cursor.fetchone() else "default"
