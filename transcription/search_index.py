@@ -96,7 +96,7 @@ def _postgresql_column(indexed: Indexed, collation: str) -> str:
     PostgreSQL's own parser keeps hyphenated words, numbers and addresses together, so it is not used.
     """
     lowered = f'lower(left({indexed.column}, {MAX_INDEXED_CHARACTERS}) COLLATE "{collation}")'
-    bare = f"regexp_replace(normalize({lowered}, NFD), U&'([a-z])[\\0300-\\036f]+', '\\\\1', 'g')"
+    bare = f"regexp_replace(normalize({lowered}, NFD), U&'([a-z])[\\0300-\\036f]+', '\\1', 'g')"
     folded = f'normalize({bare}, NFC) COLLATE "{collation}"'
     cut = f"regexp_replace({folded}, '([[:alnum:]]{{{MAX_WORD_CHARACTERS}}})[[:alnum:]]+', '\\1 ', 'g')"
     words = f"array_remove(regexp_split_to_array({cut}, '[^[:alnum:]]+'), '')"

@@ -1,0 +1,164 @@
+"""Segments cut into subtitle cues: at most two lines of 42 characters, shown while their words are spoken. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+LINE_CHARACTERS = 42
+LINES = 2
+# A pause this long inside a segment ends a cue: the words after it should not appear before they are said.
+PAUSE_MS = 1500
+MAX_CUE_MS = 7000
+SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")  # noqa: RUF001 - full-width marks of Chinese and Japanese
+ZERO_WIDTH_JOINER = "\u200d"
+
+
+class TimedWord(NamedTuple):
+    """A word of the current text. end_ms >= start_ms."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+class Cue(NamedTuple):
+    """Lines to show from start_ms to end_ms; end_ms > start_ms, every line has text."""
+
+    start_ms: int
+    end_ms: int
+    lines: tuple[str, ...]
+
+
+def make_cues(text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, Any]] = ()) -> Iterator[Cue]:
+    """Cut the current text of a segment into cues.
+
+    words: the machine's words with `word`, `start_ms`, `end_ms`; text may differ from them by corrections.
+    """
+    gathered: list[TimedWord] = []
+    for word in time_words(text, start_ms, end_ms, words):
+        if gathered and _ends_before(gathered, word):
+            yield _cue(gathered)
+            gathered = []
+        gathered.append(word)
+    if gathered:
+        yield _cue(gathered)
+
+
+def time_words(
+    text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, Any]] = ()
+) -> list[TimedWord]:
+    """The words of text with times inside the segment, in order.
+
+    Words that the machine heard keep their times; corrected ones share the time between their neighbours by
+    length. Longer ones than a line are cut: not every script puts spaces between words.
+    """
+    current = [piece for word in text.split() for piece in _cut(word)]
+    heard = [word for word in words if _has_times(word)]
+    spans: list[tuple[int, int] | None] = [None] * len(current)
+    matcher = difflib.SequenceMatcher(
+        None, [_plain(word["word"]) for word in heard], [_plain(word) for word in current], autojunk=False
+    )
+    for heard_at, current_at, size in matcher.get_matching_blocks():
+        for offset in range(size):
+            word = heard[heard_at + offset]
+            spans[current_at + offset] = (word["start_ms"], word["end_ms"])
+    return _fill(current, spans, start_ms, max(start_ms, end_ms))
+
+
+def wrap(text: str) -> tuple[str, ...]:
+    """Text on one line if it fits, else on two of lengths as near as may be."""
+    if len(text) <= LINE_CHARACTERS:
+        return (text,)
+    breaks = [at for at, character in enumerate(text) if character == " "]
+    fitting = [at for at in breaks if at <= LINE_CHARACTERS and len(text) - at - 1 <= LINE_CHARACTERS]
+    if not fitting:
+        return (text[:LINE_CHARACTERS].rstrip(), text[LINE_CHARACTERS:].lstrip())
+    middle = min(fitting, key=lambda at: abs(len(text) - 2 * at))
+    return (text[:middle], text[middle + 1 :])
+
+
+def _fits(text: str) -> bool:
+    if len(text) <= LINE_CHARACTERS:
+        return True
+    return any(
+        character == " " and at <= LINE_CHARACTERS and len(text) - at - 1 <= LINE_CHARACTERS
+        for at, character in enumerate(text)
+    )
+
+
+def _ends_before(gathered: list[TimedWord], word: TimedWord) -> bool:
+    """Whether the gathered words make a cue that word no longer belongs to."""
+    text = " ".join(item.text for item in gathered)
+    if not _fits(f"{text} {word.text}"):
+        return True
+    if word.start_ms - gathered[-1].end_ms >= PAUSE_MS or word.end_ms - gathered[0].start_ms > MAX_CUE_MS:
+        return True
+    return len(text) >= LINE_CHARACTERS and text.endswith(SENTENCE_ENDS)
+
+
+def _cue(words: list[TimedWord]) -> Cue:
+    start_ms = words[0].start_ms
+    return Cue(start_ms, max(start_ms + 1, words[-1].end_ms), wrap(" ".join(word.text for word in words)))
+
+
+def _fill(
+    current: list[str], spans: list[tuple[int, int] | None], start_ms: int, end_ms: int
+) -> list[TimedWord]:
+    """Give every word a time that lies in the segment and never before the word in front of it."""
+    timed: list[TimedWord] = []
+    position, at = start_ms, 0
+    while at < len(current):
+        span = spans[at]
+        if span is not None:
+            start = min(max(span[0], position), end_ms)
+            timed.append(TimedWord(current[at], start, min(max(span[1], start), end_ms)))
+            position, at = timed[-1].end_ms, at + 1
+            continue
+        stop = next((index for index in range(at, len(spans)) if spans[index] is not None), len(spans))
+        following = spans[stop] if stop < len(spans) else None
+        until = max(position, min(following[0], end_ms) if following else end_ms)
+        timed.extend(_share(current[at:stop], position, until))
+        position, at = until, stop
+    return timed
+
+
+def _share(words: list[str], start_ms: int, end_ms: int) -> Iterator[TimedWord]:
+    """Words over a stretch of time, each as long as its share of the characters."""
+    total, done = sum(map(len, words)), 0
+    for word in words:
+        begin = start_ms + (end_ms - start_ms) * done // total
+        done += len(word)
+        yield TimedWord(word, begin, start_ms + (end_ms - start_ms) * done // total)
+
+
+def _cut(word: str) -> Iterator[str]:
+    """A word in pieces of at most one line, never inside what is seen as one character."""
+    while len(word) > LINE_CHARACTERS:
+        at = LINE_CHARACTERS
+        while at > 1 and _belongs_together(word[at - 1], word[at]):
+            at -= 1
+        yield word[:at]
+        word = word[at:]
+    yield word
+
+
+def _belongs_together(before: str, after: str) -> bool:
+    return (
+        before == ZERO_WIDTH_JOINER
+        or after == ZERO_WIDTH_JOINER
+        or unicodedata.category(after) in ("Mn", "Mc", "Me")
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
+        or ("\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= after <= "\U0001f1ff")  # flags
+    )
+
+
+def _has_times(word: dict[str, Any]) -> bool:
+    return isinstance(word.get("start_ms"), int) and isinstance(word.get("end_ms"), int)
+
+
+def _plain(word: str) -> str:
+    """A word without case and punctuation, for telling corrections from what was heard."""
+    return "".join(character for character in word.casefold() if character.isalnum()) or word
