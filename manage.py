@@ -7,6 +7,14 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "speechsite.settings")
+    from speechsite.config import ConfigError, get_config
+
+    try:
+        get_config()
+    except ConfigError as error:
+        # Django would wrap it in a traceback, or say that the command is unknown.
+        sys.exit(f"The settings are wrong:\n{error}")
+
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -197,9 +197,7 @@ class _Exchange:
         self.status, self.closed = status, True
 
     def _with_request_id(self, message: Any) -> Any:
-        headers = [
-            (name, value) for name, value in message.get("headers", ()) if name.lower() != REQUEST_ID_HEADER
-        ]
+        headers = [(name, value) for name, value in message.get("headers", ()) if name.lower() != REQUEST_ID_HEADER]
         return {**message, "headers": [*headers, (REQUEST_ID_HEADER, self.request_id)]}
 
     def log_end(self) -> None:

@@ -1,0 +1,139 @@
+"""One worker: uvicorn on a socket that `serve` opened, draining its sessions before it ends.
+
+    python -m speechsite.server --socket-fd 5 --life-fd 6 --ready-fd 8
+
+socket-fd: the listening socket, shared with the other workers. life-fd: a pipe that closes when the parent
+is gone; then the worker drains and ends too. ready-fd: closed after one byte once connections are accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import threading
+
+import structlog
+import uvicorn
+
+from speechsite.config import Config, get_config
+from transcription.process import get_process
+
+DRAIN_TIMEOUT_S = 25.0
+# The drain ends its sessions by itself; this is for one that does not.
+DRAIN_GRACE_S = 2.0
+GRACEFUL_SHUTDOWN_TIMEOUT_S = 30
+EXIT_TIMEOUT_S = 40.0
+# Twice what a client may send in one message, so that our own 4413 is heard before uvicorn's 1009.
+WEBSOCKET_MESSAGE_FACTOR = 2
+PING_INTERVAL_S = PING_TIMEOUT_S = 20.0
+KEEP_ALIVE_TIMEOUT_S = 5
+# Files, pipes, and connections to the database, Redis and the recogniser, beside those of clients.
+RESERVED_FILES = 256
+MIN_HTTP_CONNECTIONS = 64
+READY = b"1"
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+class WorkerServer(uvicorn.Server):
+    """uvicorn, except that shutting down first lets the live sessions finish.
+
+    uvicorn alone closes every WebSocket with 1012 before the last finals can be sent.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready_fd: int) -> None:
+        super().__init__(config)
+        self._ready_fd = ready_fd
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            # The parent may be gone already; the life pipe tells.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._ready_fd, READY)
+            os.close(self._ready_fd)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        try:
+            async with asyncio.timeout(DRAIN_TIMEOUT_S + DRAIN_GRACE_S):
+                await get_process().drain(DRAIN_TIMEOUT_S)
+        except TimeoutError:
+            log.error("the drain did not end in time")
+        # Whatever went wrong in draining, the server must still shut down.
+        except Exception:
+            log.exception("the drain failed")
+        await super().shutdown(sockets)
+
+
+def uvicorn_config(config: Config, open_files: int) -> uvicorn.Config:
+    """open_files: how many this process may open."""
+    return uvicorn.Config(
+        "speechsite.asgi:application",
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=WEBSOCKET_MESSAGE_FACTOR * largest_message_bytes(config),
+        ws_ping_interval=PING_INTERVAL_S,
+        ws_ping_timeout=PING_TIMEOUT_S,
+        # Costs memory per connection, gains nothing on audio, and compression beside secrets leaks them.
+        ws_per_message_deflate=False,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(config.forwarded_allow_ips),
+        forwarded_allow_ips=config.forwarded_allow_ips,
+        limit_concurrency=max(MIN_HTTP_CONNECTIONS, open_files - RESERVED_FILES),
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT_S,
+    )
+
+
+def largest_message_bytes(config: Config) -> int:
+    return max(config.max_audio_message_bytes, config.max_text_message_bytes)
+
+
+def raise_open_files() -> int:
+    """Lift the soft limit of open files to the hard one. Returns the limit in force."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS says "unlimited" and then refuses more than this.
+    wanted = 10240 if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def end_with_parent(life_fd: int) -> None:
+    """Drain and end when the parent is gone, by force if the loop no longer turns."""
+
+    def watch() -> None:
+        # Nothing is ever written: reading returns when the last writer is gone.
+        os.read(life_fd, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(EXIT_TIMEOUT_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m speechsite.server")
+    parser.add_argument("--socket-fd", type=int, required=True)
+    parser.add_argument("--life-fd", type=int, required=True)
+    parser.add_argument("--ready-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    end_with_parent(arguments.life_fd)
+    server = WorkerServer(uvicorn_config(get_config(), raise_open_files()), arguments.ready_fd)
+    server.run(sockets=[socket.socket(fileno=arguments.socket_fd)])
+
+
+if __name__ == "__main__":
+    main()
