@@ -1,0 +1,59 @@
+/** Numbers and times as people read them. Pure. */
+
+import { gettext, interpolate, ngettext } from "./i18n.js";
+
+const MS_PER_SECOND = 1000;
+
+/** 252 000 ms -> "04:12"; from an hour on "1:04:12". */
+export function formatDuration(ms) {
+  const total = Math.max(0, Math.floor(ms / MS_PER_SECOND));
+  const seconds = String(total % 60).padStart(2, "0");
+  const minutes = String(Math.floor(total / 60) % 60).padStart(2, "0");
+  const hours = Math.floor(total / 3600);
+  return hours ? `${hours}:${minutes}:${seconds}` : `${minutes}:${seconds}`;
+}
+
+/** A wait in words, rounded up: "about 20 s", "about 2 min". */
+export function formatWait(ms) {
+  const seconds = Math.max(1, Math.ceil(ms / MS_PER_SECOND));
+  if (seconds < 60) return interpolate(gettext("about %(count)s s"), { count: seconds });
+  return interpolate(gettext("about %(count)s min"), { count: Math.ceil(seconds / 60) });
+}
+
+/** "3 minutes left" */
+export function formatLeft(ms) {
+  const seconds = Math.max(0, Math.round(ms / MS_PER_SECOND));
+  if (seconds < 60) return interpolate(ngettext("%(count)s second left", "%(count)s seconds left", seconds), { count: seconds });
+  const minutes = Math.round(seconds / 60);
+  return interpolate(ngettext("%(count)s minute left", "%(count)s minutes left", minutes), { count: minutes });
+}
+
+/** "1.2 s" below ten seconds, "14 s" above. */
+export function formatSeconds(ms) {
+  const seconds = ms / MS_PER_SECOND;
+  return interpolate(gettext("%(count)s s"), { count: seconds < 10 ? seconds.toFixed(1) : Math.round(seconds) });
+}
+
+export function formatBytes(bytes) {
+  if (bytes < 1e6) return interpolate(gettext("%(count)s kB"), { count: Math.max(1, Math.round(bytes / 1e3)) });
+  return interpolate(gettext("%(count)s MB"), { count: (bytes / 1e6).toFixed(1) });
+}
+
+export function countWords(text) {
+  return text.split(/\s+/u).filter(Boolean).length;
+}
+
+export function formatWords(count) {
+  return interpolate(ngettext("%(count)s word", "%(count)s words", count), { count });
+}
+
+/** "14 min ago", in the page's language. */
+export function formatAgo(date, now = Date.now()) {
+  const seconds = Math.round((date.getTime() - now) / MS_PER_SECOND);
+  const language = globalThis.document?.documentElement.lang || "en";
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
+  }
+  return format.format(seconds, "second");
+}

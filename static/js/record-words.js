@@ -1,0 +1,146 @@
+/** What the recording page says, in plain words: what happened, what is safe, what to do. Pure. */
+
+import { formatDuration, formatLeft, formatSeconds, formatWait } from "./format.js";
+import { gettext, interpolate } from "./i18n.js";
+
+/** A notice: tone (info, warn, danger, ok), text, and optionally help and the actions that make sense. */
+function notice(tone, text, { help = "", actions = [], requestId = "" } = {}) {
+  return { tone, text, help, actions, requestId };
+}
+
+export const insecureAddress = () =>
+  notice("warn", gettext("Recording needs HTTPS or localhost. You can still send a file."));
+
+export const askingPermission = () => notice("info", gettext("Your browser will ask to use the microphone."));
+
+/** error: what getUserMedia raised. */
+export function microphoneError(error) {
+  const again = { actions: ["retry"] };
+  switch (error.name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return notice("danger", gettext("The microphone is blocked for this site."), {
+        ...again,
+        help: gettext("Allow the microphone in the site settings beside the address bar, and in your system's privacy settings; then try again. You can still send a file."),
+      });
+    case "NotFoundError":
+    case "OverconstrainedError":
+      return notice("danger", gettext("No microphone found. Plug one in; this page will notice."), {
+        help: gettext("You can still send a file."),
+      });
+    case "NotReadableError":
+    case "AbortError":
+      return notice("danger", gettext("Another program is using the microphone."), {
+        ...again,
+        help: gettext("Close the other program, then try again."),
+      });
+    default:
+      return notice("danger", gettext("The microphone could not be started."), { ...again, help: error.message });
+  }
+}
+
+const FILE_WORDS = {
+  empty: () => gettext("This file has no sound in it."),
+  size: () => gettext("This file is too large. Up to 500 MB can be read here."),
+  decode: () => gettext("This file is no audio that your browser can read. WAV, MP3, M4A, OGG, FLAC and WebM usually work."),
+};
+
+/** error: a FileError. */
+export function fileError(error, durationMs, limitMs) {
+  if (error.reason !== "length") return notice("danger", FILE_WORDS[error.reason]());
+  const text = gettext("This file is %(length)s long; the limit is %(limit)s.");
+  return notice("danger", interpolate(text, { length: formatDuration(durationMs), limit: formatDuration(limitMs) }));
+}
+
+const LEVEL_WORDS = {
+  silent: () => notice("warn", gettext("We can't hear anything. Is the microphone muted?")),
+  clipping: () => notice("warn", gettext("Too loud; move back a little.")),
+};
+
+export const levelNotice = (word) => LEVEL_WORDS[word]?.() ?? null;
+
+export function levelText(word) {
+  const texts = {
+    normal: gettext("Input level normal"),
+    quiet: gettext("Input level too quiet"),
+    clipping: gettext("Input level clipping"),
+    silent: gettext("No sound"),
+  };
+  return texts[word] ?? "";
+}
+
+/** status: a recogniser_status event; null when nothing need be said. */
+export function recogniserNotice({ state, lag_ms: lagMs }) {
+  if (state === "lagging") return notice("warn", interpolate(gettext("Captions are running %(lag)s behind."), { lag: formatSeconds(lagMs ?? 0) }));
+  if (state === "reconnecting") return notice("warn", gettext("The recogniser is being reconnected. Your recording goes on."));
+  return null;
+}
+
+/** expiring: a session_expiring event. */
+export function expiringNotice({ in_ms: inMs, reason }) {
+  const left = formatLeft(inMs);
+  if (reason === "draining") return notice("info", gettext("This server is being updated. This recording will be finished cleanly soon."));
+  if (reason === "idle_timeout") return notice("warn", interpolate(gettext("Nothing was heard for a while. %(left)s before this recording ends."), { left }));
+  return notice("warn", left);
+}
+
+export const slowNetworkNotice = () => notice("warn", gettext("Your connection is slow. Audio is kept here and sent as it can."));
+
+export const bufferFullNotice = (safeMs) =>
+  notice("danger", interpolate(gettext("Paused: nothing could be sent for 10 min. What you said until %(time)s is safe."), { time: formatDuration(safeMs) }));
+
+export const microphoneLostNotice = (capturedMs) =>
+  notice("warn", interpolate(gettext("The microphone went away at %(time)s. The recording is being finished."), { time: formatDuration(capturedMs) }));
+
+function whatIsSafe(safeMs) {
+  if (!safeMs) return gettext("Nothing was saved.");
+  return interpolate(gettext("What was said until %(time)s is saved."), { time: formatDuration(safeMs) });
+}
+
+const FAILURE_WORDS = {
+  4401: () => gettext("Please log in to record."),
+  4403: () => gettext("Your account may not record here."),
+  4408: () => gettext("The recording ended because nothing was sent for too long."),
+  4415: () => gettext("The server could not read this audio."),
+  4429: () => gettext("The server was sent more than it takes."),
+  4502: () => gettext("Captions are unavailable: the recogniser does not answer."),
+  4504: () => gettext("Captions are unavailable: the recogniser does not answer."),
+  4507: () => gettext("The server cannot save anything right now."),
+};
+
+function atCapacity(error) {
+  if (error.reason === "draining") return gettext("This server is being updated.");
+  return gettext("All places are taken.");
+}
+
+function tryAgainIn(error) {
+  if (!error.retry_after_ms) return gettext("Please try again in a moment.");
+  return interpolate(gettext("Try again in %(wait)s."), { wait: formatWait(error.retry_after_ms) });
+}
+
+function failed({ error, safeMs }) {
+  if (!error) return notice("danger", gettext("The recording ended unexpectedly."), { help: whatIsSafe(safeMs), actions: ["new"] });
+  const say = FAILURE_WORDS[error.code];
+  const isFull = error.code === 4503;
+  const text = isFull ? atCapacity(error) : (say?.() ?? error.message);
+  const help = [whatIsSafe(safeMs), isFull ? tryAgainIn(error) : "", say || isFull ? "" : gettext("Please try again.")];
+  const actions = error.code === 4401 ? ["login"] : [safeMs ? "new" : "retry"];
+  return notice(isFull ? "warn" : "danger", text, { help: help.filter(Boolean).join(" "), actions, requestId: error.request_id ?? "" });
+}
+
+const OUTCOME_WORDS = {
+  saved: () => null,
+  cancelled: ({ safeMs }) => notice("info", gettext("Cancelled."), { help: whatIsSafe(safeMs) }),
+  limit: () => notice("info", gettext("The longest time for one recording is reached. Everything is saved."), { actions: ["new"] }),
+  stopped_by_operator: ({ error }) =>
+    notice("warn", gettext("An operator stopped this recording."), { help: [error?.message, gettext("Everything that was said is saved.")].filter(Boolean).join(" "), actions: ["new"] }),
+  lost: ({ safeMs }) => notice("danger", `${gettext("Connection lost.")} ${whatIsSafe(safeMs)}`, { actions: ["new"] }),
+  unreachable: () => notice("danger", gettext("The server cannot be reached."), { help: gettext("Nothing was saved."), actions: ["retry"] }),
+  unfinished: ({ safeMs }) => notice("warn", gettext("The last words did not arrive in time."), { help: whatIsSafe(safeMs), actions: ["new"] }),
+  failed,
+};
+
+/** ended: a recording's `ended` event. Returns a notice, or null where the saved card says it all. */
+export function outcomeNotice(ended) {
+  return OUTCOME_WORDS[ended.outcome](ended);
+}

@@ -1,0 +1,406 @@
+/** The recording page: what the person does, told to a recording; what becomes of it, told to the person. */
+
+import { Announcer } from "./announcer.js";
+import { AudioFile, FileError } from "./audio-file.js";
+import { canCapture, Microphone } from "./capture.js";
+import { Captions } from "./captions.js";
+import { canCopy, copyText } from "./clipboard.js";
+import { formatBytes, formatDuration, formatWords } from "./format.js";
+import { gettext, interpolate } from "./i18n.js";
+import { KeepAwake } from "./keep-awake.js";
+import { LevelStrip } from "./level-strip.js";
+import { NoticeBox } from "./notice-box.js";
+import { RecordSettings } from "./record-settings.js";
+import * as words from "./record-words.js";
+import { FileRecording, MicrophoneRecording } from "./recording.js";
+import { Shortcuts } from "./shortcuts.js";
+import { TranscriptionSocket } from "./transcription-socket.js";
+
+const CAPTION_SIZES = 6;
+const BUSY = ["connecting", "recording", "paused", "finishing"];
+
+class RecordPage {
+  constructor(root) {
+    this.root = root;
+    this.find = (name) => root.querySelector(`[data-${name}]`);
+    this.announcer = new Announcer(this.find("status"));
+    this.notice = new NoticeBox(this.find("notice"), this.find("alert"));
+    this.captions = new Captions({
+      log: this.find("log"),
+      interim: this.find("interim"),
+      scroller: this.find("scroller"),
+      jump: this.find("jump"),
+    });
+    this.strip = new LevelStrip(this.find("canvas"));
+    this.awake = new KeepAwake();
+    this.settings = new RecordSettings(this.find("settings"), this.find("log"));
+    this.recording = null;
+    this.pageTitle = document.title;
+    this.limitMs = Number(root.dataset.limitMs);
+    this.captionSize = 2;
+    this.lostAtStart = null; // what starting failed with, to be forgotten when a microphone appears
+  }
+
+  connect() {
+    this.find("record-button").addEventListener("click", () => this.toggle());
+    this.find("pause").addEventListener("click", () => this.togglePause());
+    this.find("new").addEventListener("click", () => this.reset());
+    this.find("cancel").addEventListener("click", () => this.recording?.cancel());
+    this.notice.on({ retry: () => this.retry(), new: () => this.reset() });
+    this.connectCaptionTools();
+    this.connectFile();
+    this.connectPage();
+    this.settings.connect();
+    this.settings.fillMicrophones();
+    this.showIdle();
+  }
+
+  connectCaptionTools() {
+    this.find("smaller").addEventListener("click", () => this.resizeCaptions(-1));
+    this.find("larger").addEventListener("click", () => this.resizeCaptions(1));
+    this.find("fullscreen").addEventListener("click", () => this.toggleFullScreen());
+    for (const name of ["copy", "copy-saved"]) {
+      const button = this.find(name);
+      button.hidden = !canCopy();
+      button.addEventListener("click", () => this.copy(button));
+    }
+    this.find("fullscreen").hidden = !document.fullscreenEnabled;
+  }
+
+  connectFile() {
+    const drop = this.find("drop");
+    const input = this.find("file");
+    input.addEventListener("change", () => {
+      if (input.files.length) this.startFile(input.files[0]);
+      input.value = "";
+    });
+    const over = (isOver) => drop.classList.toggle("is-over", isOver);
+    // The whole window takes the file: a file dropped beside the box would otherwise replace the page.
+    window.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      over(!this.isBusy);
+    });
+    window.addEventListener("dragleave", () => over(false));
+    window.addEventListener("drop", (event) => {
+      event.preventDefault();
+      over(false);
+      const file = event.dataTransfer?.files[0];
+      if (file && !this.isBusy) this.startFile(file);
+    });
+  }
+
+  connectPage() {
+    window.addEventListener("beforeunload", (event) => {
+      if (this.isBusy) event.preventDefault();
+    });
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.onDeviceChange());
+    new Shortcuts({
+      r: () => this.toggle(),
+      p: () => this.togglePause(),
+      f: () => this.toggleFullScreen(),
+      c: () => this.copy(this.find("copy")),
+      "+": () => this.resizeCaptions(1),
+      "-": () => this.resizeCaptions(-1),
+      t: () => document.dispatchEvent(new Event("speech:theme")),
+    }).connect();
+  }
+
+  get isBusy() {
+    return BUSY.includes(this.root.dataset.state);
+  }
+
+  // Starting and stopping
+
+  toggle() {
+    if (["recording", "paused", "connecting"].includes(this.root.dataset.state)) this.recording?.stop?.();
+    else if (!this.isBusy) this.startMicrophone();
+  }
+
+  togglePause() {
+    const state = this.root.dataset.state;
+    if (state === "recording") this.recording.pause?.();
+    else if (state === "paused") this.recording.resume?.();
+  }
+
+  retry() {
+    if (this.lastFile) this.startFile(this.lastFile);
+    else this.startMicrophone();
+  }
+
+  async startMicrophone() {
+    if (!canCapture()) {
+      this.notice.show(words.insecureAddress());
+      return;
+    }
+    this.prepare("microphone");
+    this.notice.show(words.askingPermission(), { quietly: true });
+    const { deviceId, noiseSuppression } = this.settings.values;
+    const microphone = new Microphone({ workletUrl: this.root.dataset.workletUrl, deviceId, noiseSuppression });
+    const recording = this.follow(new MicrophoneRecording(this.makeSocket(this.settings.title), microphone));
+    try {
+      await recording.start();
+      this.notice.hide();
+      this.settings.fillMicrophones();
+    } catch (error) {
+      this.failToStart(words.microphoneError(error), error);
+    }
+  }
+
+  async startFile(file) {
+    this.prepare("file");
+    this.lastFile = file;
+    this.find("file-name").textContent = file.name;
+    this.find("file-size").textContent = formatBytes(file.size);
+    this.find("progress-text").textContent = gettext("Reading the file…");
+    this.find("progress").removeAttribute("value");
+    this.find("file-progress").hidden = false;
+    const audioFile = new AudioFile(file);
+    const title = this.settings.title || file.name.slice(0, 200);
+    const recording = this.follow(new FileRecording(this.makeSocket(title), audioFile));
+    try {
+      await recording.start(this.limitMs);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      this.lastFile = null;
+      this.failToStart(words.fileError(error, audioFile.durationMs, this.limitMs), error);
+    }
+  }
+
+  prepare(source) {
+    this.lastFile = null;
+    this.lostAtStart = null;
+    this.root.dataset.source = source;
+    this.find("saved").hidden = true;
+    this.find("file-progress").hidden = true;
+    this.find("empty").hidden = true;
+    this.notice.hide();
+    this.captions.clear();
+    this.strip.clear();
+    this.showWords();
+    this.showTimer(0);
+  }
+
+  makeSocket(title) {
+    this.sessionId = makeSessionId();
+    const path = `${this.root.dataset.socketPath}${this.sessionId}`;
+    const url = new URL(path, location.href);
+    url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+    return new TranscriptionSocket(url.href, { config: this.settings.config(title) });
+  }
+
+  follow(recording) {
+    this.recording = recording;
+    const on = (name, listener) =>
+      recording.addEventListener(name, ({ detail }) => {
+        if (this.recording === recording) listener(detail);
+      });
+    on("state", ({ state }) => this.showState(state));
+    on("transcript", (detail) => this.showTranscript(detail));
+    on("level", (detail) => this.showLevel(detail));
+    on("progress", () => this.showProgress());
+    on("notice", (detail) => this.showNotice(detail));
+    on("ended", (detail) => this.showEnd(detail));
+    return recording;
+  }
+
+  failToStart(notice, error) {
+    this.lostAtStart = error.name;
+    this.recording = null;
+    this.find("file-progress").hidden = true;
+    this.showIdle();
+    this.notice.show(notice);
+  }
+
+  reset() {
+    this.recording = null;
+    this.lastFile = null;
+    this.captions.clear();
+    this.strip.clear();
+    this.notice.hide();
+    this.find("saved").hidden = true;
+    this.find("file-progress").hidden = true;
+    this.settings.clearTitle();
+    this.showIdle();
+    this.find("record-button").focus();
+  }
+
+  async onDeviceChange() {
+    const microphones = await this.settings.fillMicrophones();
+    if (this.lostAtStart === "NotFoundError" && microphones.length && !this.isBusy) {
+      this.lostAtStart = null;
+      this.notice.hide();
+      this.announcer.say(gettext("A microphone was found."));
+    }
+  }
+
+  // Showing
+
+  showIdle() {
+    this.root.dataset.source = "microphone";
+    this.showState("ready");
+    this.find("empty").hidden = false;
+    this.showTimer(0);
+    this.showWords();
+    if (!canCapture()) this.notice.show(words.insecureAddress(), { quietly: true });
+  }
+
+  showState(state) {
+    this.root.dataset.state = state;
+    const [tone, text] = STATES[state]();
+    const pill = this.find("state-pill");
+    pill.dataset.tone = tone;
+    pill.textContent = text;
+    if (state !== "ready" && state !== "ended") this.announcer.say(text);
+    this.showControls(state);
+    this.showConnection(state);
+    if (["connecting", "recording", "paused", "finishing"].includes(state)) this.awake.start();
+    else this.awake.stop();
+    this.settings.setLocked(this.isBusy);
+    this.showTabTitle();
+  }
+
+  showControls(state) {
+    const button = this.find("record-button");
+    const isRunning = ["connecting", "recording", "paused"].includes(state);
+    button.setAttribute("aria-label", isRunning ? gettext("Stop") : gettext("Record"));
+    // Not `disabled`: that would take the focus from the button in the middle of a recording.
+    button.setAttribute("aria-disabled", String(state === "finishing" || (state === "ready" && !canCapture())));
+    const pause = this.find("pause");
+    pause.disabled = !["recording", "paused"].includes(state);
+    pause.setAttribute("aria-pressed", String(state === "paused"));
+    this.find("pause-label").textContent = state === "paused" ? gettext("Continue") : gettext("Pause");
+  }
+
+  showConnection(state) {
+    const pill = this.find("connection-pill");
+    pill.hidden = !["recording", "paused", "finishing"].includes(state);
+    pill.dataset.tone = "ok";
+    pill.textContent = gettext("Connected · saving to the server");
+  }
+
+  showTranscript(transcript) {
+    this.captions.show(transcript);
+    if (transcript.is_final) this.showWords();
+  }
+
+  showWords() {
+    const count = this.captions.words;
+    this.find("words").textContent = count ? formatWords(count) : "";
+    this.find("copy").disabled = !count;
+  }
+
+  showLevel({ peak, word }) {
+    this.strip.push(peak);
+    this.setText("level-text", words.levelText(word));
+    this.showTimer(this.recording.capturedMs);
+  }
+
+  showTimer(ms) {
+    this.setText("timer", formatDuration(ms));
+    this.setText("limit", interpolate(gettext("limit %(limit)s"), { limit: formatDuration(this.limitMs) }));
+    this.showTabTitle();
+  }
+
+  showTabTitle() {
+    const state = this.root.dataset.state;
+    const isOn = state === "recording" || state === "paused";
+    const title = isOn ? `${state === "paused" ? "⏸" : "🔴"} ${this.find("timer").textContent}` : this.pageTitle;
+    if (document.title !== title) document.title = title;
+  }
+
+  showProgress() {
+    if (this.root.dataset.source !== "file" || !this.recording) return;
+    const { sentMs, safeMs, audioFile } = this.recording;
+    const total = audioFile.durationMs;
+    this.find("progress").value = total ? (100 * safeMs) / total : 0;
+    const text = gettext("%(done)s of %(total)s transcribed · %(sent)s sent");
+    const values = { done: formatDuration(safeMs), total: formatDuration(total), sent: formatDuration(sentMs) };
+    this.setText("progress-text", interpolate(text, values));
+  }
+
+  showNotice(detail) {
+    const notice = NOTICES[detail.name]?.(detail, this.recording);
+    if (notice) this.notice.show(notice, { about: detail.name });
+    else this.notice.hide(detail.name);
+  }
+
+  showEnd(ended) {
+    const notice = words.outcomeNotice(ended);
+    this.find("file-progress").hidden = true;
+    this.captions.showInterim("");
+    this.showTimer(ended.sentMs);
+    if (notice) this.notice.show(notice);
+    else this.notice.hide();
+    if (this.hasTranscript(ended)) this.showSaved(ended);
+    else if (!this.captions.words) this.find("empty").hidden = false;
+  }
+
+  /** Whether there is anything on the server worth a link. */
+  hasTranscript({ outcome, safeMs, hasStarted }) {
+    if (["saved", "limit", "stopped_by_operator"].includes(outcome)) return true;
+    return hasStarted && (safeMs > 0 || this.captions.words > 0);
+  }
+
+  showSaved({ outcome, sentMs, stopped }) {
+    const path = `${this.root.dataset.sessionPath}${this.sessionId}/`;
+    const isWhole = ["saved", "limit", "stopped_by_operator"].includes(outcome);
+    const title = this.settings.title || this.lastFile?.name || "";
+    const state = isWhole ? gettext("Saved") : gettext("Saved so far");
+    this.setText("saved-title", title ? `${state}: ${title}` : state);
+    const length = formatDuration(stopped?.audio_ms ?? sentMs);
+    this.setText("saved-facts", `${length} · ${formatWords(this.captions.words)}`);
+    this.find("open").href = path;
+    this.find("download").href = `${path}export.txt`;
+    this.find("copy-saved").disabled = !this.captions.words;
+    this.find("saved").hidden = false;
+    this.announcer.say(`${state}. ${this.find("saved-facts").textContent}`);
+    this.settings.clearTitle();
+  }
+
+  setText(name, text) {
+    const element = this.find(name);
+    if (element.textContent !== text) element.textContent = text;
+  }
+
+  // Caption tools
+
+  copy(button) {
+    if (this.captions.words && canCopy()) copyText(this.captions.text, button);
+  }
+
+  resizeCaptions(change) {
+    this.captionSize = Math.min(CAPTION_SIZES - 1, Math.max(0, this.captionSize + change));
+    this.find("scroller").dataset.size = String(this.captionSize);
+  }
+
+  toggleFullScreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.find("captions-card").requestFullscreen?.();
+  }
+}
+
+const STATES = {
+  ready: () => ["", gettext("Ready")],
+  connecting: () => ["info", gettext("Connecting…")],
+  recording: () => ["record", gettext("Recording")],
+  paused: () => ["warn", gettext("Paused")],
+  finishing: () => ["info", gettext("Finishing the last words…")],
+  ended: () => ["", gettext("Ended")],
+};
+
+const NOTICES = {
+  level: ({ word }) => words.levelNotice(word),
+  recogniser: (detail) => words.recogniserNotice(detail),
+  expiring: (detail) => words.expiringNotice(detail),
+  network: ({ isSlow }) => (isSlow ? words.slowNetworkNotice() : null),
+  buffer_full: (_, recording) => words.bufferFullNotice(recording.safeMs),
+  microphone_lost: (_, recording) => words.microphoneLostNotice(recording.capturedMs),
+};
+
+/** 128 random bits. `crypto.randomUUID` is missing where the address is not secure, and files may be sent from there. */
+function makeSessionId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+new RecordPage(document.querySelector("[data-record]")).connect();

@@ -1,0 +1,16 @@
+/** Times in the reader's own zone: `<time datetime data-relative>` becomes "14 min ago", the exact moment its title. */
+
+import { formatAgo } from "./format.js";
+
+const DAY_MS = 24 * 3600 * 1000;
+
+export function localiseTimes(root) {
+  for (const element of root.querySelectorAll("time[datetime]")) {
+    const date = new Date(element.dateTime);
+    if (Number.isNaN(date.getTime())) continue;
+    const isRecent = Math.abs(Date.now() - date.getTime()) < DAY_MS;
+    const exact = date.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    element.title = date.toLocaleString(document.documentElement.lang, { dateStyle: "full", timeStyle: "long" });
+    element.textContent = "relative" in element.dataset && isRecent ? formatAgo(date) : exact;
+  }
+}
