@@ -1,0 +1,210 @@
+"""Who may speak: API keys, start tokens, logins, and this machine itself in the development profile."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.core import signing
+from django.db import Error
+from django.http import HttpRequest
+from django.http.cookie import parse_cookie
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from ninja.utils import check_csrf
+
+from speechsite.config import get_config
+from transcription.database_threads import DatabaseThreads, TooManyJobs
+from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated
+from transcription.keyring import KEY_PREFIX, Keyring
+from transcription.metrics import ADMISSION_REFUSED_TOTAL, AUTH_FAILURES_TOTAL
+from transcription.origins import (
+    is_loopback,
+    may_come_without_credentials,
+    origin_is_allowed,
+    socket_headers,
+)
+from transcription.principals import LOCAL, Principal
+
+__all__ = [
+    "Principal",
+    "WrongOrigin",
+    "authenticate_socket",
+    "is_loopback",
+    "issue_start_token",
+    "origin_is_allowed",
+    "read_start_token",
+    "request_principal",
+]
+
+logger = logging.getLogger(__name__)
+
+LOOKUP_TIMEOUT_S = 2.0
+STORAGE_RETRY_AFTER_MS = 5000
+TOKEN_LIFETIME_S = 60
+TOKEN_PROTOCOL_PREFIX = "speech.token."  # noqa: S105 - a name on the wire, not a secret
+MAX_CREDENTIAL_CHARACTERS = 2000
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+
+_threads = DatabaseThreads(size=2, name="auth")
+_keyring = Keyring(_threads)
+
+
+class WrongOrigin(NotAuthenticated):
+    """A browser's page of another site. A socket is refused in the handshake (HTTP 403)."""
+
+    default_reason = "wrong_origin"
+
+
+async def authenticate_socket(scope: Mapping[str, Any], *, keyring: Keyring | None = None) -> Principal:
+    """Whom a WebSocket's credentials stand for.
+
+    A key or token decides alone: cookies are then not looked at and any Origin may connect. Raises WrongOrigin
+    where only a cookie or loopback speaks for a page of another site, NotAuthenticated for wrong or no
+    credentials, and AtCapacity when the database does not answer in time.
+    """
+    headers = socket_headers(scope)
+    credential = _bearer(headers.get("authorization")) or _token_of_subprotocols(scope)
+    if credential is not None:
+        return await _credential_principal(credential, keyring or _keyring)
+    if "origin" in headers and not origin_is_allowed(scope):
+        raise _refused("origin", WrongOrigin(_("This page may not use the service from its address.")))
+    cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
+    if cookie and "origin" in headers:
+        user = await _answered(_threads.run(_user_of_cookie, cookie, timeout_s=LOOKUP_TIMEOUT_S))
+        if user is not None:
+            return _user_principal(user)
+    client = scope.get("client") or (None, 0)
+    if _is_open_to(headers, address=client[0], scheme=str(scope.get("scheme", "ws"))):
+        return LOCAL
+    raise _refused("login" if cookie else "missing", NotAuthenticated(_("Log in or use a key.")))
+
+
+def request_principal(request: HttpRequest) -> Principal:
+    """The same for an HTTP request: Bearer, X-API-Key, the login (CSRF checked), or loopback in development.
+
+    Raises NotAuthenticated, and NotAllowed where a login's request lacks its CSRF token.
+    """
+    credential = _bearer(request.headers.get("Authorization")) or request.headers.get("X-API-Key")
+    if credential is not None:
+        principal = None if len(credential) > MAX_CREDENTIAL_CHARACTERS else _keyring.find_now(credential)
+        if principal is None:
+            raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
+        return principal
+    if request.user.is_authenticated:
+        if request.method not in SAFE_METHODS and check_csrf(request) is not None:
+            raise NotAllowed(_("The page is out of date. Reload it and try again."), reason="csrf")
+        return _user_principal(cast(AbstractBaseUser, request.user))
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if _is_open_to(headers, address=request.META.get("REMOTE_ADDR"), scheme=request.scheme or "http"):
+        return LOCAL
+    raise _refused("missing", NotAuthenticated(_("Log in or use a key.")))
+
+
+def issue_start_token(session_public_id: str, principal: Principal) -> tuple[str, datetime]:
+    """A token that may start this one session for its owner, and when it ends.
+
+    It goes into a subprotocol, so it has only letters, digits, `-`, `_` and `.`.
+    """
+    claims = {"s": session_public_id, "u": principal.user_id, "k": principal.key_id, "l": principal.label}
+    return _signer().sign_object(claims), timezone.now() + timedelta(seconds=TOKEN_LIFETIME_S)
+
+
+def read_start_token(token: str) -> Principal:
+    """Whom a start token stands for. Raises NotAuthenticated if it is not ours, changed, or too old.
+
+    That it works only once is the store's: the session it names can be started only once.
+    """
+    try:
+        claims = _signer().unsign_object(token, max_age=TOKEN_LIFETIME_S)
+    except signing.SignatureExpired:
+        raise _refused(
+            "token", NotAuthenticated(_("This token has expired. Get a new one."), reason="token_expired")
+        ) from None
+    except (signing.BadSignature, ValueError):
+        raise _refused("token", NotAuthenticated(_("This token is not valid."), reason="wrong_token")) from None
+    return Principal(kind="token", user_id=claims["u"], key_id=claims["k"], session_id=claims["s"], label=claims["l"])
+
+
+def _signer() -> signing.TimestampSigner:
+    return signing.TimestampSigner(sep=".", salt="transcription.start")
+
+
+def _bearer(header: str | None) -> str | None:
+    scheme, _space, credential = (header or "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
+
+
+def _token_of_subprotocols(scope: Mapping[str, Any]) -> str | None:
+    for protocol in scope.get("subprotocols", ()):
+        if protocol.startswith(TOKEN_PROTOCOL_PREFIX):
+            return str(protocol).removeprefix(TOKEN_PROTOCOL_PREFIX)
+    return None
+
+
+async def _credential_principal(credential: str, keyring: Keyring) -> Principal:
+    if len(credential) > MAX_CREDENTIAL_CHARACTERS:
+        raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
+    if not credential.startswith(KEY_PREFIX):
+        return read_start_token(credential)
+    principal = await _answered(keyring.find(credential, timeout_s=LOOKUP_TIMEOUT_S))
+    if principal is None:
+        raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
+    return principal
+
+
+async def _answered(lookup: Any) -> Any:
+    try:
+        return await lookup
+    except (Error, TimeoutError, TooManyJobs) as error:
+        logger.warning("Credentials could not be looked up: %s", type(error).__name__)
+        ADMISSION_REFUSED_TOTAL.labels(reason="db").inc()
+        raise AtCapacity(
+            _("The service cannot check credentials right now. Please try again."),
+            reason="storage_unavailable",
+            retry_after_ms=STORAGE_RETRY_AFTER_MS,
+        ) from None
+
+
+def _user_of_cookie(session_key: str) -> AbstractBaseUser | None:
+    """The person of a login cookie: Django's own rules, but nothing is written."""
+    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    session = store(session_key)
+    backend_path = session.get(BACKEND_SESSION_KEY)
+    if SESSION_KEY not in session or backend_path not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
+    user: AbstractBaseUser | None = load_backend(backend_path).get_user(user_id)
+    if user is None:
+        return None
+    kept_hash = session.get(HASH_SESSION_KEY, "")
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return user if any(constant_time_compare(kept_hash, known) for known in hashes) else None
+
+
+def _user_principal(user: AbstractBaseUser) -> Principal:
+    return Principal(kind="user", user_id=user.pk, label=user.get_username())
+
+
+def _is_open_to(headers: Mapping[str, str], *, address: str | None, scheme: str) -> bool:
+    config = get_config()
+    return may_come_without_credentials(
+        headers,
+        address=address,
+        scheme=scheme,
+        is_production=config.is_production,
+        allowed=config.allowed_origins,
+    )
+
+
+def _refused(kind: str, error: NotAuthenticated) -> NotAuthenticated:
+    AUTH_FAILURES_TOTAL.labels(kind=kind).inc()
+    return error

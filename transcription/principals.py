@@ -1,0 +1,33 @@
+"""Who speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom credentials stand for.
+
+    kind: a person's login, a key, a start token, or nobody on this very machine (development profile only).
+    user_id: the person; for a key its owner, if it has one. session_id: the one session a token may start.
+    label: for people: the user's or key's name, or "local".
+    """
+
+    kind: Literal["user", "key", "token", "local"]
+    user_id: int | None = None
+    key_id: int | None = None
+    session_id: str | None = None
+    label: str = ""
+
+    def owns(self, *, owner_id: int | None, api_key_id: int | None) -> bool:
+        """Whether a session with these belongs to this principal: a person's by any key or login, or its key's."""
+        if self.user_id is not None:
+            return owner_id == self.user_id
+        if self.key_id is not None:
+            return owner_id is None and api_key_id == self.key_id
+        return owner_id is None and api_key_id is None
+
+
+LOCAL = Principal(kind="local", label="local")

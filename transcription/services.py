@@ -1,0 +1,123 @@
+"""What pages, the HTTP API and the admin do to sessions. Plain functions for threads that may wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
+from transcription.errors import SessionTaken, TooFast
+from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.options import TranscriptionConfig, clean_text
+from transcription.principals import Principal
+
+logger = logging.getLogger(__name__)
+
+CONTROL_GROUP = "live.control"
+NUDGE_TIMEOUT_S = 2.0
+SESSION_ID_BYTES = 16
+MAX_STOP_REASON_CHARACTERS = 300
+MAX_CREATED_PER_OWNER = 100
+CREATED_RETRY_AFTER_MS = 60_000
+# A transaction of this many rows takes a few ms: commits of live sessions must not wait for a deletion.
+SEGMENTS_DELETED_AT_ONCE = 200
+
+State = TranscriptionSession.State
+
+
+def start_session(
+    principal: Principal,
+    config: TranscriptionConfig,
+    session_id: str | None = None,
+    *,
+    client_address: str | None = None,
+    user_agent: str = "",
+) -> TranscriptionSession:
+    """Make a session in state `created`, to be started over a socket within the hour.
+
+    session_id: matches options.SESSION_ID_PATTERN; made here if None. Raises SessionTaken for an id that exists
+    and TooFast when MAX_CREATED_PER_OWNER of this owner wait to be started.
+    """
+    waiting = TranscriptionSession.objects.filter(
+        state=State.CREATED, owner_id=principal.user_id, api_key_id=principal.key_id
+    )
+    if waiting.count() >= MAX_CREATED_PER_OWNER:
+        raise TooFast(
+            _("Too many sessions wait to be started. Start them first."),
+            reason="too_many_created",
+            retry_after_ms=CREATED_RETRY_AFTER_MS,
+        )
+    row = TranscriptionSession(
+        public_id=session_id or secrets.token_urlsafe(SESSION_ID_BYTES),
+        client_address=storable_address(client_address),
+        user_agent=clean_text(user_agent)[:MAX_USER_AGENT_CHARACTERS],
+        options_asked=config.model_dump(mode="json", exclude_unset=True),
+        created_at=Now(),
+    )
+    describe_session(row, principal, config.as_applied())
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        raise SessionTaken(_("This session id exists already. Choose another.")) from None
+    row.refresh_from_db(fields=["created_at"])
+    return row
+
+
+def request_stop(session: TranscriptionSession, user: AbstractBaseUser | AnonymousUser | None, reason: str) -> bool:
+    """Ask the process that holds a live session to end it. Returns whether the session was live to be asked.
+
+    The wish is a flag on the row, read each second; a message through the channel layer only makes it quicker.
+    Asking again keeps the first wish.
+    """
+    live = TranscriptionSession.objects.filter(pk=session.pk, state=State.LIVE)
+    asked = live.filter(stop_requested_at=None).update(
+        stop_requested_at=Now(),
+        stop_requested_by=user.pk if user is not None and user.is_authenticated else None,
+        stop_reason=clean_text(reason)[:MAX_STOP_REASON_CHARACTERS],
+    )
+    if not asked and not live.exists():
+        return False
+    session.refresh_from_db(fields=["stop_requested_at", "stop_requested_by", "stop_reason"])
+    _nudge({"type": "live.stop", "session_id": session.public_id})
+    return True
+
+
+def delete_session(session: TranscriptionSession) -> None:
+    """Delete a session, its segments and every trace of their text. Raises SessionTaken while it is live."""
+    if TranscriptionSession.objects.filter(pk=session.pk, state=State.LIVE).exists():
+        raise SessionTaken(_("The session is live. Stop it before you delete it."), reason="session_live")
+    _delete_in_pieces(TranscriptSegment.objects.filter(session_id=session.pk))
+    # After the segments: a correction made meanwhile would otherwise leave its text in the history.
+    _delete_in_pieces(TranscriptSegment.history.filter(session_id=session.pk))
+    TranscriptionSession.objects.filter(pk=session.pk).delete()
+
+
+def _delete_in_pieces(rows: Any) -> None:
+    """Without signals: they would write the deleted text into the history."""
+    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:SEGMENTS_DELETED_AT_ONCE]):
+        piece = rows.model._default_manager.filter(pk__in=ids)
+        piece._raw_delete(piece.db)
+
+
+def _nudge(message: dict[str, Any]) -> None:
+    try:
+        async_to_sync(_send)(message)
+    except Exception as error:
+        # Whatever the layer raises (Redis, sockets, a full channel), the flag on the row is read anyway.
+        logger.warning("A live session could not be told at once: %s", type(error).__name__)
+
+
+async def _send(message: dict[str, Any]) -> None:
+    layer = get_channel_layer()
+    if layer is not None:
+        await asyncio.wait_for(layer.group_send(CONTROL_GROUP, message), NUDGE_TIMEOUT_S)
