@@ -1,0 +1,268 @@
+"""Our options into Riva's messages and Riva's answers into our results. Pure.
+
+The only place where seconds meet milliseconds: Riva counts words in integer milliseconds and
+`audio_processed` in float seconds, both from the beginning of its stream. `audio_processed` is a 32-bit
+float: exact to the millisecond in the first 2 h 16 min of a stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from riva.client.proto import riva_asr_pb2 as messages
+from riva.client.proto import riva_audio_pb2 as audio_messages
+
+from transcription.audio import MS_PER_SECOND
+from transcription.options import TranscriptionConfig, clean_text
+from transcription.recognition import Result
+from transcription.results import Alternative, FinalResult, InterimResult, Progress, Word
+
+# How far past the audio sent a time may lie: engines pad the end of their input with silence.
+FUTURE_SLACK_MS = 1000
+# The bound where bytes say nothing about time: no stream lives longer.
+MAX_STREAM_MS = 48 * 60 * 60 * MS_PER_SECOND
+# Scores come as 32-bit floats: 0.9 arrives as 0.8999999761581421.
+SCORE_DIGITS = 4
+
+ENCODINGS = {
+    "LINEAR_PCM": audio_messages.LINEAR_PCM,
+    "MULAW": audio_messages.MULAW,
+    "ALAW": audio_messages.ALAW,
+    "FLAC": audio_messages.FLAC,
+    "OGGOPUS": audio_messages.OGGOPUS,
+}
+
+
+def build_config_request(config: TranscriptionConfig) -> Any:
+    """The first message of a stream.
+
+    Channels are not asked to be recognised separately: one stream gives one line of results, and an
+    engine takes the first channel or mixes them.
+    """
+    recognition = messages.RecognitionConfig(
+        encoding=ENCODINGS[config.encoding],
+        sample_rate_hertz=config.sample_rate_hertz,
+        language_code=config.language,
+        max_alternatives=config.max_alternatives,
+        profanity_filter=config.profanity_filter,
+        speech_contexts=[
+            messages.SpeechContext(phrases=context.phrases, boost=context.boost) for context in config.speech_contexts
+        ],
+        audio_channel_count=config.audio_channel_count,
+        enable_word_time_offsets=config.enable_word_time_offsets,
+        enable_automatic_punctuation=config.enable_automatic_punctuation,
+        model=config.model,
+        verbatim_transcripts=config.verbatim_transcripts,
+        custom_configuration=config.custom_configuration,
+    )
+    endpointing = config.endpointing.model_dump(exclude_none=True)
+    if endpointing:
+        recognition.endpointing_config.CopyFrom(messages.EndpointingConfig(**endpointing))
+    if config.diarization.enable:
+        recognition.diarization_config.enable_speaker_diarization = True
+        recognition.diarization_config.max_speaker_count = config.diarization.max_speakers
+    streaming = messages.StreamingRecognitionConfig(config=recognition, interim_results=config.enable_interim_results)
+    return messages.StreamingRecognizeRequest(streaming_config=streaming)
+
+
+def build_audio_request(chunk: bytes) -> Any:
+    return messages.StreamingRecognizeRequest(audio_content=chunk)
+
+
+def build_end_of_utterance_request() -> Any:
+    """Ends the utterance now. Empty audio is set, for some servers read nothing else of a message without it."""
+    return messages.StreamingRecognizeRequest(audio_content=b"", runtime_config={"force_eou": "true"})
+
+
+class ResultConverter:
+    """Turns the responses of one stream into results.
+
+    base_ms: where the stream's audio begins in the session. on_bad_times: called once for each result
+    whose times were impossible (negative, running backwards, past the audio sent) and were clamped. Times
+    of one result are set right among themselves only: a result that repeats an earlier one stays as it is,
+    so that whoever follows the session can recognise it.
+    """
+
+    def __init__(
+        self,
+        config: TranscriptionConfig,
+        *,
+        base_ms: int = 0,
+        on_bad_times: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._base_ms = base_ms
+        self._on_bad_times = on_bad_times
+        self._with_words = config.enable_word_time_offsets
+        self._with_interim_words = config.enable_word_time_offsets and config.words_in_interims
+        self._with_speakers = config.diarization.enable
+        self._last_final_end_ms = 0
+        self._interim_shown = False
+
+    def convert(self, response: Any, *, sent_ms: int | None = None) -> list[Result]:
+        """The results of one StreamingRecognizeResponse: finals in order, then at most one interim a channel.
+
+        sent_ms: audio sent so far, ms of the stream; None where bytes say nothing about time.
+        Riva splits an interim into a stable and a less stable piece: the pieces are joined, as in its own clients.
+        """
+        limit_ms = MAX_STREAM_MS if sent_ms is None else sent_ms + FUTURE_SLACK_MS
+        results: list[Result] = []
+        pieces: dict[int, list[Any]] = {}
+        for result in response.results:
+            if not result.is_final:
+                pieces.setdefault(result.channel_tag, []).append(result)
+            elif (final := self._final(result, limit_ms)) is not None:
+                results.append(final)
+        for channel_pieces in pieces.values():
+            if (interim := self._interim(channel_pieces, limit_ms)) is not None:
+                results.append(interim)
+        return results
+
+    def _final(self, result: Any, limit_ms: int) -> FinalResult | Progress | None:
+        times = _Times(limit_ms)
+        heard_ms = times.position(result.audio_processed)
+        best = result.alternatives[0] if result.alternatives else None
+        text = clean_text(best.transcript.strip()) if best is not None else ""
+        if best is None or not text:
+            self._count(times)
+            return self._progress(heard_ms)
+        self._interim_shown = False
+        words = self._words(best.words, times) if self._with_words else ()
+        start_ms, end_ms = self._span(best.words, best.words, times, heard_ms, limit_ms)
+        self._last_final_end_ms = max(self._last_final_end_ms, end_ms)
+        self._count(times)
+        return FinalResult(
+            text=text,
+            start_ms=start_ms + self._base_ms,
+            end_ms=end_ms + self._base_ms,
+            confidence=_score(best.confidence),
+            words=words,
+            alternatives=_alternatives(result.alternatives),
+            channel=result.channel_tag or None,
+            language=_language(best),
+            audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
+        )
+
+    def _interim(self, pieces: list[Any], limit_ms: int) -> InterimResult | Progress | None:
+        times = _Times(limit_ms)
+        heard_ms = times.position(max(piece.audio_processed for piece in pieces))
+        hypotheses = [piece.alternatives[0] for piece in pieces if piece.alternatives]
+        text = clean_text("".join(hypothesis.transcript for hypothesis in hypotheses).strip())
+        if not text and not self._interim_shown:
+            self._count(times)
+            return self._progress(heard_ms)
+        # An empty interim after one with text takes that text back.
+        self._interim_shown = bool(text)
+        words: list[Any] = []
+        if self._with_interim_words:
+            words = [word for hypothesis in hypotheses for word in hypothesis.words]
+        start_ms, end_ms = self._span(
+            next((hypothesis.words for hypothesis in hypotheses if hypothesis.words), ()),
+            next((hypothesis.words for hypothesis in reversed(hypotheses) if hypothesis.words), ()),
+            times,
+            heard_ms,
+            limit_ms,
+        )
+        converted = self._words(words, times)
+        self._count(times)
+        return InterimResult(
+            text=text,
+            start_ms=start_ms + self._base_ms,
+            end_ms=end_ms + self._base_ms,
+            stability=_score(min(piece.stability for piece in pieces)),
+            words=converted,
+            alternatives=_alternatives(pieces[0].alternatives) if len(pieces) == 1 else (Alternative(text),),
+            channel=pieces[0].channel_tag or None,
+            language=_language(hypotheses[0]) if hypotheses else None,
+            audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
+        )
+
+    def _progress(self, heard_ms: int | None) -> Progress | None:
+        return None if heard_ms is None else Progress(heard_ms + self._base_ms)
+
+    def _words(self, infos: Sequence[Any], times: _Times) -> tuple[Word, ...]:
+        if not _have_times(infos):
+            return ()
+        words = []
+        earliest_ms = 0
+        for info in infos:
+            start_ms = times.clamp(info.start_time, earliest_ms)
+            end_ms = times.clamp(info.end_time, start_ms)
+            earliest_ms = start_ms
+            words.append(
+                Word(
+                    word=clean_text(info.word),
+                    start_ms=start_ms + self._base_ms,
+                    end_ms=end_ms + self._base_ms,
+                    confidence=_score(info.confidence),
+                    speaker=str(info.speaker_tag) if self._with_speakers else None,
+                )
+            )
+        return tuple(words)
+
+    def _span(
+        self,
+        first: Sequence[Any],
+        last: Sequence[Any],
+        times: _Times,
+        heard_ms: int | None,
+        limit_ms: int,
+    ) -> tuple[int, int]:
+        """From the first word to the last; without times, from the previous final to what was heard."""
+        if _have_times(last):
+            start_ms = times.clamp(first[0].start_time, 0)
+            return start_ms, times.clamp(last[-1].end_time, start_ms)
+        if heard_ms is None:
+            heard_ms = self._last_final_end_ms if limit_ms == MAX_STREAM_MS else limit_ms - FUTURE_SLACK_MS
+        return min(self._last_final_end_ms, heard_ms), heard_ms
+
+    def _count(self, times: _Times) -> None:
+        if times.were_bad:
+            self._on_bad_times()
+
+
+class _Times:
+    """Clamps the times of one result to 0 ... limit_ms and remembers whether it had to."""
+
+    __slots__ = ("_limit_ms", "were_bad")
+
+    def __init__(self, limit_ms: int) -> None:
+        self._limit_ms = limit_ms
+        self.were_bad = False
+
+    def clamp(self, value_ms: int, earliest_ms: int) -> int:
+        if earliest_ms <= value_ms <= self._limit_ms:
+            return value_ms
+        self.were_bad = True
+        return max(earliest_ms, min(value_ms, self._limit_ms))
+
+    def position(self, seconds: float) -> int | None:
+        """`audio_processed` in ms; None where it is not set (0.0) or not a number."""
+        if seconds == 0.0:
+            return None
+        if not math.isfinite(seconds):
+            self.were_bad = True
+            return None
+        return self.clamp(round(seconds * MS_PER_SECOND), 0)
+
+
+def _have_times(infos: Sequence[Any]) -> bool:
+    """Whether words carry times at all: an engine without them leaves every one 0."""
+    return any(info.end_time for info in infos)
+
+
+def _score(value: float) -> float | None:
+    """A confidence or stability; 0.0 means not set."""
+    return round(value, SCORE_DIGITS) if value and math.isfinite(value) else None
+
+
+def _alternatives(alternatives: Iterable[Any]) -> tuple[Alternative, ...]:
+    return tuple(
+        Alternative(clean_text(alternative.transcript.strip()), _score(alternative.confidence))
+        for alternative in alternatives
+    )
+
+
+def _language(alternative: Any) -> str | None:
+    return alternative.language_code[0] if alternative.language_code else None

@@ -1,0 +1,234 @@
+"""One open StreamingRecognize call, from its config to its last result."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+from django.utils.translation import gettext as _
+
+from transcription.audio import AudioFormat
+from transcription.errors import InternalError, RecogniserFailed, RecogniserSilent, TranscriptionError
+from transcription.metrics import RIVA_ERRORS_TOTAL
+from transcription.recognition import Capabilities, Result
+from transcription.riva.channels import ChannelLease
+from transcription.riva.convert import (
+    ResultConverter,
+    build_audio_request,
+    build_end_of_utterance_request,
+)
+from transcription.riva.errors import Phase, clean_upstream_text, map_status
+from transcription.riva.offer import AUDIO_PROCESSED_PARAMETER, SETTLED
+from transcription.riva.target import RivaTarget
+
+MAX_REQUEST_BYTES = 64 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class RivaStream:
+    """A RecognitionStream on gRPC.
+
+    capabilities is what the model declares, and right for good once the first result is there: a recogniser
+    may say more in its initial metadata, which many send with their first response only.
+
+    gRPC cancels the whole call when a task that waits in a read or a write is cancelled, and reports a call
+    cancelled here as CancelledError. So every bound is a timer that records why and cancels the call, and
+    `_fail` tells the two kinds of CancelledError apart.
+    """
+
+    def __init__(
+        self,
+        call: Any,
+        lease: ChannelLease,
+        *,
+        target: RivaTarget,
+        model: str,
+        asked_model: str,
+        capabilities: Capabilities,
+        converter: ResultConverter,
+        audio_format: AudioFormat,
+        write_timeout_s: float,
+    ) -> None:
+        self.recogniser = target.address
+        self.model = model
+        self.capabilities = capabilities
+        self._call = call
+        self._secrets = target.secrets
+        self._asked_model = asked_model
+        self._converter = converter
+        self._audio_format = audio_format
+        self._write_timeout_s = write_timeout_s
+        self._writing = asyncio.Lock()
+        self._phase = Phase.OPENING
+        self._half_closed = False
+        self._sent_bytes = 0
+        self._given_up: TranscriptionError | None = None
+        self._failure: TranscriptionError | None = None
+        self._status = grpc.StatusCode.OK
+        self._ended = asyncio.get_running_loop().create_future()
+        call.add_done_callback(self._on_done)
+        self._lease = lease
+
+    async def open(self, config_request: Any, *, timeout_s: float, refusal_grace_s: float) -> None:
+        """Write the config; then give the recogniser a moment to refuse it.
+
+        A stream is open when the config is written: many servers say nothing before their first result. One
+        that checks at once answers in a few ms, and its refusal is then raised here and not from results().
+        Raises a TranscriptionError; the call is then cancelled.
+        """
+        try:
+            await self._write(config_request, timeout_s, self._opening_timed_out)
+            await self._hear_refusal(refusal_grace_s)
+        except BaseException:
+            self.cancel()
+            raise
+
+    async def send(self, chunk: bytes) -> None:
+        """Send audio; larger chunks go in messages of 64 KiB. Raises RecogniserSilent if one pends for 5 s."""
+        for start in range(0, len(chunk), MAX_REQUEST_BYTES):
+            piece = chunk[start : start + MAX_REQUEST_BYTES]
+            # Counted before it is written: its results may arrive before write() returns.
+            self._sent_bytes += len(piece)
+            await self._write(build_audio_request(piece), self._write_timeout_s, self._writing_timed_out)
+
+    async def end_utterance(self) -> None:
+        await self._write(build_end_of_utterance_request(), self._write_timeout_s, self._writing_timed_out)
+
+    async def half_close(self) -> None:
+        if self._half_closed:
+            return
+        self._half_closed = True
+        async with self._writing:
+            timer = self._watch(self._write_timeout_s, self._writing_timed_out)
+            try:
+                await self._call.done_writing()
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+                await self._fail(error)
+            finally:
+                timer.cancel()
+
+    async def results(self) -> AsyncIterator[Result]:
+        """Ends when the recogniser ended the stream OK, asked to or not: the caller knows whether it half-closed."""
+        try:
+            while (response := await self._read()) is not None:
+                if self._phase is Phase.OPENING:
+                    self._phase = Phase.STREAMING
+                    await self._learn_capabilities()
+                for result in self._converter.convert(response, sent_ms=self._sent_ms):
+                    yield result
+        finally:
+            if not self._call.done():
+                self.cancel()
+
+    def cancel(self) -> None:
+        """End the call. Whoever waits in another method then gets RecogniserFailed with reason `cancelled`."""
+        self._give_up(RecogniserFailed(_("The stream was cancelled."), reason="cancelled"))
+
+    @property
+    def status_name(self) -> str:
+        """The gRPC status that ended the call, for metrics; OK while nothing did."""
+        return self._status.name
+
+    @property
+    def _sent_ms(self) -> int | None:
+        if not self._audio_format.has_constant_rate:
+            return None
+        return self._audio_format.bytes_to_ms(self._sent_bytes)
+
+    async def _write(self, request: Any, timeout_s: float, on_timeout: Any) -> None:
+        async with self._writing:
+            if self._half_closed:
+                raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
+            timer = self._watch(timeout_s, on_timeout)
+            try:
+                await self._call.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+                await self._fail(error)
+            finally:
+                timer.cancel()
+
+    async def _read(self) -> Any | None:
+        try:
+            response = await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+            await self._fail(error)
+        return None if response is grpc.aio.EOF else response
+
+    async def _hear_refusal(self, grace_s: float) -> None:
+        """Wait until the recogniser accepts by metadata of its own, refuses, or has used its time for either."""
+        metadata = asyncio.ensure_future(self._call.initial_metadata())
+        deadline = asyncio.get_running_loop().time() + grace_s
+        try:
+            await asyncio.wait({metadata, self._ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+            # Empty metadata says nothing: a refusal brings it too, just before its status.
+            if metadata.done() and not metadata.cancelled() and not metadata.result():
+                left_s = deadline - asyncio.get_running_loop().time()
+                await asyncio.wait({self._ended}, timeout=max(0.0, left_s))
+        finally:
+            metadata.cancel()
+        if self._ended.done():
+            await self._fail(None)
+
+    async def _learn_capabilities(self) -> None:
+        # The metadata precedes the first response, so this does not wait.
+        metadata = await self._call.initial_metadata()
+        if metadata.get(AUDIO_PROCESSED_PARAMETER) == SETTLED:
+            self.capabilities = dataclasses.replace(self.capabilities, settles=True)
+
+    async def _fail(self, error: BaseException | None) -> NoReturn:
+        """Raise what the end of the call means: the caller's cancellation, our own reason, or its status."""
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise error
+        if self._given_up is not None:
+            raise self._given_up from None
+        if self._failure is None:
+            if not self._call.done():
+                self._call.cancel()
+            code, details = await self._call.code(), await self._call.details()
+            self._failure = self._map(code, details)
+        raise self._failure from None
+
+    def _map(self, code: grpc.StatusCode, details: str | None) -> TranscriptionError:
+        self._status = code
+        RIVA_ERRORS_TOTAL.labels(code=code.name).inc()
+        logger.warning(
+            "recogniser %s ended a stream while %s: %s %s",
+            self.recogniser,
+            self._phase,
+            code.name,
+            clean_upstream_text(details or "", self._secrets),
+        )
+        return map_status(code, details, phase=self._phase, asked_model=self._asked_model, secrets=self._secrets)
+
+    def _watch(self, timeout_s: float, on_timeout: Any) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(timeout_s, on_timeout)
+
+    def _opening_timed_out(self) -> None:
+        if self._lease.is_connected:
+            # A connection that works but takes no config is at its peer's limit of streams.
+            self._lease.mark_full()
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+        else:
+            code = grpc.StatusCode.UNAVAILABLE
+        self._give_up(self._map(code, "took no config in time"))
+
+    def _writing_timed_out(self) -> None:
+        logger.warning("recogniser %s takes no audio", self.recogniser)
+        self._give_up(RecogniserSilent(_("The recogniser takes no more audio.")))
+
+    def _give_up(self, reason: TranscriptionError) -> None:
+        if self._given_up is None:
+            self._given_up = reason
+        self._call.cancel()
+
+    def _on_done(self, _call: Any) -> None:
+        self._lease.release()
+        if not self._ended.done():
+            self._ended.set_result(None)
