@@ -1,0 +1,75 @@
+# Two commands matter: `make serve` and `make test`. Works with GNU make 3.81 (macOS) and later.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+# --no-input: a question about credentials would wait for ever where nobody sees it.
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test install lint format requirements test-tools test-python test-databases test-js test-browser clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+serve: $(RUNTIME) ## Install, migrate and serve on http://127.0.0.1:8000/ (PORT=... for another port)
+	@$(PY) manage.py migrate --verbosity 0
+	@$(PY) manage.py ensure_operator
+	@exec $(PY) manage.py serve
+
+test: test-tools $(DEV) ## Install what the tests need, then run linters, types and all tests
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-databases
+	@$(MAKE) --no-print-directory test-js
+	@$(MAKE) --no-print-directory test-browser
+
+install: $(DEV) ## Install everything for development into .venv
+
+lint: $(DEV) ## Linters, formats, types, migrations, deployment checks
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" scripts/lint
+
+format: $(DEV) ## Put Python and templates into their format
+	@$(PY) -m ruff check --fix --quiet
+	@$(PY) -m ruff format
+	@find templates transcription -name '*.html' -print0 | xargs -0 $(VENV)/bin/djade --target-version 5.2
+
+test-python: $(DEV) ## Python tests, on SQLite
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+test-databases: $(DEV) ## The tests that touch a database once more, on PostgreSQL with Redis
+	scripts/with-services $(PY) -m pytest -m databases $(PYTEST_ARGS)
+
+test-js: ## JavaScript tests
+	node --test $$(find transcription/tests/js -name '*.test.js' -o -name '*.test.mjs')
+
+test-browser: $(DEV) ## Browser tests, in Chromium
+	$(PY) -m pytest transcription/tests/browser $(PYTEST_ARGS)
+
+test-tools:
+	@scripts/install-test-tools
+
+requirements: $(DEV) ## Pin the newest versions that requirements*.in allow
+	$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
+	$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+
+clean: ## Remove .venv, caches and collected files; data in var/ stays
+	rm -rf $(VENV) staticfiles .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@scripts/make-venv $(VENV)
+
+$(RUNTIME): $(VENV)/pyvenv.cfg requirements.txt
+	@echo "Installing what the service needs ..."
+	@$(PIP_INSTALL) -r requirements.txt
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements-dev.txt
+	@echo "Installing what the tests and linters need ..."
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
