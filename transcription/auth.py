@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LOOKUP_TIMEOUT_S = 2.0
 STORAGE_RETRY_AFTER_MS = 5000
@@ -95,7 +97,7 @@ def request_principal(request: HttpRequest) -> Principal:
     """
     credential = _bearer(request.headers.get("Authorization")) or request.headers.get("X-API-Key")
     if credential is not None:
-        principal = None if len(credential) > MAX_CREDENTIAL_CHARACTERS else _keyring.find_now(credential)
+        principal = _key_principal(credential)
         if principal is None:
             raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
         return principal
@@ -161,17 +163,30 @@ async def _credential_principal(credential: str, keyring: Keyring) -> Principal:
     return principal
 
 
-async def _answered(lookup: Any) -> Any:
+def _key_principal(text: str) -> Principal | None:
+    if len(text) > MAX_CREDENTIAL_CHARACTERS:
+        return None
+    try:
+        return _keyring.find_now(text)
+    except Error as error:
+        raise _cannot_check(error) from None
+
+
+async def _answered(lookup: Awaitable[T]) -> T:
     try:
         return await lookup
     except (Error, TimeoutError, TooManyJobs) as error:
-        logger.warning("Credentials could not be looked up: %s", type(error).__name__)
-        ADMISSION_REFUSED_TOTAL.labels(reason="db").inc()
-        raise AtCapacity(
-            _("The service cannot check credentials right now. Please try again."),
-            reason="storage_unavailable",
-            retry_after_ms=STORAGE_RETRY_AFTER_MS,
-        ) from None
+        raise _cannot_check(error) from None
+
+
+def _cannot_check(error: Exception) -> AtCapacity:
+    logger.warning("Credentials could not be looked up: %s", type(error).__name__)
+    ADMISSION_REFUSED_TOTAL.labels(reason="db").inc()
+    return AtCapacity(
+        _("The service cannot check credentials right now. Please try again."),
+        reason="storage_unavailable",
+        retry_after_ms=STORAGE_RETRY_AFTER_MS,
+    )
 
 
 def _user_of_cookie(session_key: str) -> AbstractBaseUser | None:

@@ -76,6 +76,7 @@ class Committer:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._is_alones_turn = False
 
     async def commit(self, step: Step) -> None:
         """Return once the step is stored for good.
@@ -131,6 +132,7 @@ class Committer:
         """The first waiting step of each session that may be tried now; a step to be tried alone comes alone."""
         now = self._clock()
         batch: list[_Waiting] = []
+        alone: _Waiting | None = None
         segments = 0
         for waiting in [queue[0] for queue in self._queues.values()]:
             if now >= waiting.deadline:
@@ -139,14 +141,14 @@ class Committer:
             if waiting.not_before > now:
                 continue
             if waiting.is_alone:
-                if not batch:
-                    return [waiting]
+                alone = alone or waiting
                 continue
             segments += len(waiting.step.segments)
-            if batch and (len(batch) >= MAX_GROUP_STEPS or segments > MAX_GROUP_SEGMENTS):
-                break
-            batch.append(waiting)
-        return batch
+            if not batch or (len(batch) < MAX_GROUP_STEPS and segments <= MAX_GROUP_SEGMENTS):
+                batch.append(waiting)
+        # In turns, so that neither keeps the other waiting.
+        self._is_alones_turn = alone is not None and (not batch or not self._is_alones_turn)
+        return [alone] if alone is not None and self._is_alones_turn else batch
 
     async def _wait(self) -> None:
         """Wait for a new step or for the earliest moment at which an old one may be tried again."""

@@ -84,7 +84,8 @@ class Keyring:
         return principal
 
     def _touch_is_due(self, principal: Principal) -> bool:
-        assert principal.key_id is not None
+        if principal.key_id is None:
+            return False
         with self._lock:
             now = self._clock()
             if now < self._touched.get(principal.key_id, float("-inf")) + LAST_USED_EVERY_S:

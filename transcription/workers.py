@@ -32,6 +32,8 @@ DEAD_AFTER = timedelta(seconds=20)
 CREATED_KEPT_FOR = timedelta(hours=1)
 WORKER_ROW_KEPT_FOR = timedelta(hours=1)
 MAX_REAPED_AT_ONCE = 100
+MAX_FORGOTTEN_AT_ONCE = 200
+MAX_WORKERS_REMOVED_AT_ONCE = 10
 JOB_TIMEOUT_S = 10.0
 
 State = TranscriptionSession.State
@@ -99,15 +101,20 @@ class WorkerRow:
     async def register(self) -> None:
         await self.beat()
 
-    async def beat(self) -> None:
-        """Say that this process lives; makes the row if it is missing (a reaper elsewhere may have removed it)."""
+    async def beat(self) -> float:
+        """Say that this process lives; makes the row if it is missing (a reaper elsewhere may have removed it).
+
+        Returns for how many seconds it has beaten without a break.
+        """
         try:
             silent = await self._threads.run(_beat, self.id, timeout_s=JOB_TIMEOUT_S)
         except BaseException:
             self._beating_since = None
             raise
+        now = self._clock()
         if silent or self._beating_since is None:
-            self._beating_since = self._clock()
+            self._beating_since = now
+        return now - self._beating_since
 
     async def check_stops(self) -> None:
         """Pass on stops asked of our live sessions, each once."""
@@ -123,9 +130,7 @@ class WorkerRow:
         After an outage of the database every process looks silent, so a reaper acts only once it has beaten
         without a break for as long as it takes to be called dead.
         """
-        await self.beat()
-        assert self._beating_since is not None
-        if self._clock() - self._beating_since < DEAD_AFTER.total_seconds():
+        if await self.beat() < DEAD_AFTER.total_seconds():
             return 0
         held = frozenset(self._held())
         reaped = await self._threads.run(_reap, self.id, held, timeout_s=JOB_TIMEOUT_S)
@@ -157,6 +162,10 @@ def _beat(worker_id: UUID) -> bool:
 
 
 def _remove(worker_id: UUID) -> None:
+    """Delete a worker's row. Its sessions forget it in pieces: one large write would hold up live commits."""
+    named = TranscriptionSession.objects.filter(worker_id=worker_id)
+    while ids := list(named.values_list("pk", flat=True)[:MAX_FORGOTTEN_AT_ONCE]):
+        TranscriptionSession.objects.filter(pk__in=ids, worker_id=worker_id).update(worker=None)
     Worker.objects.filter(pk=worker_id).delete()
 
 
@@ -196,4 +205,6 @@ def _tidy() -> None:
     ids = list(old.values_list("pk", flat=True)[:MAX_REAPED_AT_ONCE])
     if ids:
         TranscriptionSession.objects.filter(pk__in=ids, state=State.CREATED).delete()
-    Worker.objects.filter(heartbeat_at__lt=Now() - WORKER_ROW_KEPT_FOR).delete()
+    gone = Worker.objects.filter(heartbeat_at__lt=Now() - WORKER_ROW_KEPT_FOR)
+    for worker_id in gone.values_list("pk", flat=True)[:MAX_WORKERS_REMOVED_AT_ONCE]:
+        _remove(worker_id)
