@@ -9,12 +9,32 @@ import numpy as np
 from transcription.audio import AudioFormat, Encoding
 
 FULL_SCALE = 32768.0
-# Quieter than this is no speech (-50 dBFS); room noise of a working microphone lies near it.
-SPEECH_RMS = 0.003
+# Quieter than this is taken for background noise (-40 dBFS).
+SPEECH_RMS = 0.01
 # A muted microphone sends nothing above the last bits.
 SILENCE_PEAK = 0.0005
 CLIPPED_SHARE = 0.001
 CLIPPED_SAMPLE = 32700
+
+
+def _mulaw_samples() -> np.ndarray:
+    """The 16-bit value of each of the 256 codes. Source: ITU-T G.711, table 2a."""
+    code = ~np.arange(256, dtype=np.uint8)
+    magnitude = (((code & 0x0F).astype(np.int32) << 3) + 0x84 << (code >> 4 & 7).astype(np.int32)) - 0x84
+    return np.where(code & 0x80, -magnitude, magnitude).astype(np.float32)
+
+
+def _alaw_samples() -> np.ndarray:
+    """The 16-bit value of each of the 256 codes. Source: ITU-T G.711, table 1a."""
+    code = np.arange(256, dtype=np.uint8) ^ 0x55
+    exponent = (code >> 4 & 7).astype(np.int32)
+    mantissa = ((code & 0x0F).astype(np.int32) << 4) + 8
+    magnitude = np.where(exponent == 0, mantissa, mantissa + 0x100 << np.maximum(exponent - 1, 0))
+    return np.where(code & 0x80, magnitude, -magnitude).astype(np.float32)
+
+
+MULAW_SAMPLES = _mulaw_samples()
+ALAW_SAMPLES = _alaw_samples()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +59,14 @@ class Level:
 
 
 def measure_level(audio: bytes, audio_format: AudioFormat) -> Level | None:
-    """The level of LINEAR_PCM; None for other encodings and for no audio. audio: whole samples."""
-    if audio_format.encoding is not Encoding.LINEAR_PCM or not audio:
+    """The level of raw samples; None for containers and for no audio. audio: whole samples."""
+    if not audio_format.has_constant_rate or not audio:
         return None
-    samples = np.frombuffer(audio, dtype="<i2").astype(np.float32)
+    if audio_format.encoding is Encoding.LINEAR_PCM:
+        samples = np.frombuffer(audio, dtype="<i2").astype(np.float32)
+    else:
+        table = MULAW_SAMPLES if audio_format.encoding is Encoding.MULAW else ALAW_SAMPLES
+        samples = table[np.frombuffer(audio, dtype=np.uint8)]
     magnitudes = np.abs(samples)
     return Level(
         rms=float(np.sqrt(np.mean(samples * samples))) / FULL_SCALE,

@@ -137,3 +137,8 @@ def parse_config(data: dict[str, Any], *, prefix: str = "config") -> Transcripti
         path = ".".join([prefix, *map(str, problem["loc"])]) if prefix else ".".join(map(str, problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
         raise BadConfig(f"{path}: {message}", field=path) from None
+
+
+def is_session_id(text: str) -> bool:
+    """Whether a client's session id has the allowed characters and length."""
+    return re.fullmatch(SESSION_ID_PATTERN, text) is not None

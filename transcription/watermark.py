@@ -49,9 +49,12 @@ class Watermark:
         if capabilities.settles:
             self._interim_pending = False
             self._raise_to(heard_ms)
-        elif capabilities.word_times and not self._interim_pending:
-            if heard_ms - self._last_word_end_ms > LONG_SILENCE_MS:
-                self._raise_to(heard_ms - LONG_SILENCE_MARGIN_MS)
+        elif (
+            capabilities.word_times
+            and not self._interim_pending
+            and heard_ms - self._last_word_end_ms > LONG_SILENCE_MS
+        ):
+            self._raise_to(heard_ms - LONG_SILENCE_MARGIN_MS)
         return self.settled_ms
 
     def on_flushed(self, sent_ms: int) -> int:

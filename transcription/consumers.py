@@ -1,0 +1,294 @@
+"""The transcription socket: one consumer for every dialect. An adapter: read, call, send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import structlog
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from transcription import commands, metrics
+from transcription import end as ends
+from transcription.auth import Principal, WrongOrigin, authenticate_socket
+from transcription.connection_limits import ConnectionLimits
+from transcription.dialects.base import Dialect
+from transcription.dialects.native import NativeDialect
+from transcription.errors import (
+    AtCapacity,
+    BadMessage,
+    InternalError,
+    NothingToResume,
+    TimedOutClient,
+    TranscriptionError,
+)
+from transcription.events import Failed
+from transcription.live import LiveTranscription
+from transcription.options import is_session_id
+from transcription.origins import socket_headers
+from transcription.outbox import Outbox
+from transcription.process import Process, get_process
+
+log = structlog.get_logger(__name__)
+
+WATCH_EVERY_S = 1.0
+MIN_WATCH_S = 0.01
+CLOSE_PATIENCE_S = 5.0
+DISCONNECTED = "websocket.disconnect"
+
+
+class TranscriptionConsumer(AsyncWebsocketConsumer):
+    """Audio in, transcript out.
+
+    It has no channel layer, so a broken Redis cannot end it, and touches the database only through the store's
+    own threads: Channels' `dispatch` would visit the one shared database thread for each message.
+    """
+
+    # No layer has this name: the consumer gets none.
+    channel_layer_alias = "none"
+    dialect_class: ClassVar[type[NativeDialect]] = NativeDialect
+
+    def __init__(self, *, process_of: Callable[[], Process] = get_process) -> None:
+        super().__init__()
+        self._process = process_of()
+        self._clock = time.monotonic
+        self._outbox = Outbox()
+        self._limits = ConnectionLimits()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._principal: Principal | None = None
+        self._live: LiveTranscription | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._error: TranscriptionError | None = None
+        self._accepted = False
+        self._has_begun = False
+        self._gone = False
+
+    # The connection's edge
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One connection from handshake to release. A broad except stands only here."""
+        self.scope, self.base_send = scope, send
+        try:
+            await self._process.start()
+            message = await receive()
+            if message["type"] == "websocket.connect" and await self._open():
+                await self._serve(receive)
+        except Exception:
+            log.exception("connection_failed")
+            await self._tell_internal_error()
+        finally:
+            await self._release()
+
+    async def _serve(self, receive: Any) -> None:
+        reader, writer, watcher = (
+            self._start(self._read(receive)),
+            self._start(self._write()),
+            self._start(self._watch()),
+        )
+        await asyncio.wait({reader, writer, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (reader, writer, watcher):
+            if task.done():
+                task.result()
+        if not writer.done():
+            # The client went, or reads nothing: what is left has no reader, its finals are in the database.
+            self._gone = True
+            self._outbox.close()
+        if self._live is not None and self._running is not None:
+            self._live.end(ends.client_lost())
+            await self._running
+
+    def _start(self, coroutine: Any) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        return task
+
+    async def _tell_internal_error(self) -> None:
+        if self._gone or not self._accepted:
+            return
+        error = InternalError("Something went wrong on our side.")
+        # The connection itself may be what failed: then there is nobody to tell.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_PATIENCE_S):
+                await self._refuse(error)
+
+    async def _release(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._live is not None and self._running is not None:
+            # A connection that was cancelled or failed still stores the end of its session.
+            self._live.end(ends.client_lost())
+            await asyncio.gather(self._running, return_exceptions=True)
+
+    # Opening
+
+    async def _open(self) -> bool:
+        """Handshake. False if the connection was refused and ended here."""
+        scope: dict[str, Any] = dict(self.scope)
+        session_id = scope["url_route"]["kwargs"]["session_id"]
+        self._dialect: Dialect = self.dialect_class(
+            session_id,
+            limits=self._process.dialect_limits,
+            request_id=scope.get("request_id", ""),
+            offered=scope.get("subprotocols", []),
+        )
+        refusal: TranscriptionError | None = None
+        try:
+            self._principal = await authenticate_socket(self.scope)
+            if not is_session_id(session_id):
+                refusal = BadMessage(
+                    "A session id has 1 to 64 letters, digits, _ or -.", reason="bad_session_id", field="session_id"
+                )
+        except WrongOrigin:
+            await self.close()
+            return False
+        except TranscriptionError as error:
+            refusal = error
+        await self.accept(self._dialect.subprotocol)
+        self._accepted = True
+        if refusal is not None:
+            await self._refuse(refusal)
+            return False
+        for text in self._dialect.opened():
+            await self.send(text_data=text)
+        return True
+
+    async def _refuse(self, error: TranscriptionError) -> None:
+        _count(error)
+        for text in self._dialect.render(Failed(error)):
+            await self.send(text_data=text)
+        await self._close(error)
+
+    # Reading
+
+    async def _read(self, receive: Any) -> None:
+        """Take messages until the client goes. After an error that ends the connection they are dropped."""
+        while True:
+            message = await receive()
+            if message["type"] == DISCONNECTED:
+                return
+            if message["type"] != "websocket.receive" or self._error is not None:
+                continue
+            try:
+                await self._take(message)
+            except TranscriptionError as error:
+                self._on_error(error)
+
+    async def _take(self, message: dict[str, Any]) -> None:
+        chunk = message.get("bytes")
+        if chunk is not None:
+            self._limits.count_message(self._clock())
+            for command in self._dialect.on_binary(chunk):
+                await self._do(command)
+            return
+        text = message.get("text") or ""
+        found = self._dialect.on_text(text)
+        self._limits.count_message(self._clock())
+        if not all(isinstance(command, commands.Audio) for command in found) or not found:
+            self._limits.count_control(self._clock())
+        for command in found:
+            await self._do(command)
+
+    async def _do(self, command: commands.Command) -> None:
+        match command:
+            case commands.Start():
+                await self._begin(command)
+            case commands.Resume():
+                raise NothingToResume("There is no such session to resume.")
+            case commands.Audio() if self._live is not None:
+                if not self._live.intake.has_room_for(len(command.chunk)):
+                    await self._live.wait_for_room(len(command.chunk))
+                self._live.feed(command.chunk)
+            case commands.Finalize() if self._live is not None:
+                self._live.finalize()
+            case commands.KeepAlive():
+                if self._live is not None:
+                    self._live.keep_alive()
+            case commands.Stop() if self._live is not None:
+                self._live.end(ends.client_stop())
+
+    async def _begin(self, command: commands.Start) -> None:
+        assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
+        self._has_begun = True
+        scope: dict[str, Any] = dict(self.scope)
+        new = await self._process.new_session(
+            session_id=scope["url_route"]["kwargs"]["session_id"],
+            principal=self._principal,
+            options=command.options,
+            client_address=(scope.get("client") or [None])[0],
+            user_agent=socket_headers(scope).get("user-agent", ""),
+            dialect=self._dialect.name,
+        )
+        self._live = self._process.transcribe(new, emit=self._outbox.put)
+        self._running = asyncio.create_task(self._run(self._live))
+
+    async def _run(self, live: LiveTranscription) -> None:
+        try:
+            await self._process.run(live)
+        finally:
+            self._outbox.close()
+
+    def _on_error(self, error: TranscriptionError) -> None:
+        metrics.PROTOCOL_ERRORS_TOTAL.labels(kind=error.reason).inc()
+        fatal = self._dialect.is_fatal(error)
+        if not fatal:
+            self._outbox.put(Failed(error))
+            return
+        self._error = error
+        if self._running is not None and self._live is not None:
+            self._live.end(ends.client_fault(error))
+        else:
+            self._outbox.put(Failed(error))
+            self._outbox.close()
+
+    # Writing
+
+    async def _write(self) -> None:
+        """Send events until the outbox is closed and empty, then close the connection."""
+        error: TranscriptionError | None = None
+        async for event in self._outbox.events():
+            if self._gone:
+                continue
+            if isinstance(event, Failed):
+                error = event.error
+                _count(error)
+            try:
+                for text in self._dialect.render(event):
+                    await self.send(text_data=text)
+            except OSError:
+                # The server's way of saying that the client has just gone.
+                self._gone = True
+        if not self._gone:
+            await self._close(self._closing_error(error))
+
+    def _closing_error(self, last: TranscriptionError | None) -> TranscriptionError | None:
+        """The error that ended the connection; one that did not (a first bad message) must not name its close."""
+        return self._error or (self._live.closing_error if self._live is not None else last)
+
+    async def _close(self, error: TranscriptionError | None) -> None:
+        code = self._dialect.close_code(error)
+        metrics.WS_CLOSED_TOTAL.labels(code=str(code)).inc()
+        await self.close(code)
+
+    async def _watch(self) -> None:
+        """Ends a connection that does not start in time; returns when it is read too slowly."""
+        start_by_s = self._clock() + self._process.dialect_limits.start_timeout_ms / 1000
+        while True:
+            await asyncio.sleep(min(WATCH_EVERY_S, max(MIN_WATCH_S, start_by_s - self._clock())))
+            if not self._has_begun and self._error is None and self._clock() >= start_by_s:
+                self._on_error(TimedOutClient("No start_transcription came in time.", reason="start_timeout"))
+            try:
+                self._outbox.check()
+            except TimedOutClient as error:
+                metrics.WS_CLOSED_TOTAL.labels(code=str(error.code)).inc()
+                if self._live is not None:
+                    self._live.end(ends.client_fault(error))
+                return
+
+
+def _count(error: TranscriptionError) -> None:
+    if isinstance(error, AtCapacity):
+        metrics.ADMISSION_REFUSED_TOTAL.labels(reason=error.reason).inc()

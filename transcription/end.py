@@ -1,0 +1,84 @@
+"""Why a session ends, and what follows from it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from transcription.errors import (
+    AtCapacity,
+    SessionOver,
+    StoppedByOperator,
+    TimedOutClient,
+    TranscriptionError,
+)
+from transcription.events import StopReason
+
+STOP_FLUSH_S = 10.0
+LOST_FLUSH_S = 5.0
+DRAINING_RETRY_AFTER_MS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """state: what the session becomes. reason: stored. stopped: the session is complete and the client is told so.
+    error: told to the client, after that. flush_s: how long the last words may take, 0 for not at all.
+    tail: words of the flush were cut off, not finished."""
+
+    state: Literal["completed", "interrupted", "failed"]
+    reason: str
+    stopped: StopReason | None = None
+    error: TranscriptionError | None = None
+    flush_s: float = STOP_FLUSH_S
+    tail: bool = False
+
+    @property
+    def needs_recogniser(self) -> bool:
+        """Whether it is worth waiting for a recogniser that is still being opened."""
+        return self.flush_s > 0 and not self.tail
+
+
+def client_stop() -> End:
+    return End("completed", "client", stopped="client")
+
+
+def session_timeout() -> End:
+    return End(
+        "completed",
+        "session_timeout",
+        stopped="session_timeout",
+        error=SessionOver("The session reached its maximum length; its transcript is complete."),
+    )
+
+
+def operator_stop(reason: str) -> End:
+    message = f"An operator stopped the session: {reason}" if reason else "An operator stopped the session."
+    return End("completed", "operator", stopped="operator", error=StoppedByOperator(message))
+
+
+def idle_timeout() -> End:
+    error = TimedOutClient("Neither audio nor a keepalive came for too long.", reason="idle_timeout")
+    return End("interrupted", "idle_timeout", error=error, flush_s=LOST_FLUSH_S, tail=True)
+
+
+def client_lost() -> End:
+    return End("interrupted", "client_lost", flush_s=LOST_FLUSH_S, tail=True)
+
+
+def client_fault(error: TranscriptionError) -> End:
+    """The client broke a rule that ends the session; what was said until then is kept."""
+    return End("interrupted", error.reason, error=error, flush_s=LOST_FLUSH_S, tail=True)
+
+
+def draining() -> End:
+    error = AtCapacity(
+        "This server is being updated; please start again.",
+        reason="draining",
+        retry_after_ms=DRAINING_RETRY_AFTER_MS,
+    )
+    return End("interrupted", "draining", error=error, flush_s=LOST_FLUSH_S, tail=True)
+
+
+def failure(error: TranscriptionError, *, has_started: bool) -> End:
+    """Our side failed: nothing can be flushed."""
+    return End("interrupted" if has_started else "failed", error.reason, error=error, flush_s=0)

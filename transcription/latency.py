@@ -1,0 +1,24 @@
+"""How quick one session's results were. Pure."""
+
+from __future__ import annotations
+
+MAX_SAMPLES = 1000
+
+
+class Latency:
+    """first_interim_ms: from the first audio to the first interim result. Final lag: from the arrival of the
+    last audio of an utterance to its final result; the newest MAX_SAMPLES are kept."""
+
+    def __init__(self) -> None:
+        self.first_interim_ms: int | None = None
+        self.last_interim_ms: int | None = None
+        self._final_lags_ms: list[int] = []
+
+    def add_final_lag(self, lag_ms: int) -> None:
+        self._final_lags_ms.append(lag_ms)
+        del self._final_lags_ms[:-MAX_SAMPLES]
+
+    def final_lag_ms(self, share: float) -> int | None:
+        """The lag that this share (0.0-1.0) of the finals did not exceed; None without finals."""
+        ordered = sorted(self._final_lags_ms)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else None

@@ -1,0 +1,148 @@
+"""What this process tells the others about its live sessions: one message a tick, and only while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from channels.exceptions import ChannelFull
+from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
+
+from transcription import metrics
+from transcription.live import LiveTranscription
+from transcription.live_rows import Row, build_final, build_row
+from transcription.services import CONTROL_GROUP
+
+log = structlog.get_logger(__name__)
+
+VIEWS_GROUP = "live.views"
+# Viewers say that they are there every WATCH_EVERY_S; after WATCHED_S without that nothing is published.
+WATCH_EVERY_S = 5.0
+WATCHED_S = 15.0
+LAYER_TIMEOUT_S = 2.0
+LAYER_RETRY_S = 1.0
+LAYER_ERRORS = (RedisError, OSError, TimeoutError, ChannelFull)
+
+
+class LivePublisher:
+    """Publishes rows and finals of this process's sessions; hears stop requests and who watches.
+
+    A publish that is still under way when the next tick comes makes that tick wait: what it would have said is
+    said by the one after, so nothing ever queues.
+    """
+
+    def __init__(
+        self,
+        worker_id: uuid.UUID,
+        sessions: Mapping[str, LiveTranscription],
+        *,
+        on_stop_nudge: Callable[[], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._worker_id = str(worker_id)
+        self._worker_name = f"{socket.gethostname()}/{os.getpid()}"
+        self._sessions = sessions
+        self._on_stop_nudge = on_stop_nudge
+        self._clock = clock
+        self._watched_until_s = 0.0
+        self._told: dict[str, Row] = {}
+        self._told_segment: dict[str, int] = {}
+        self._everything_wanted = False
+        self._seq = 0
+        self._publishing: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._listening = asyncio.create_task(self._listen())
+
+    async def aclose(self) -> None:
+        tasks = [task for task in (self._listening, self._publishing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def tick(self) -> None:
+        """Publish what changed since the last tick."""
+        if self._clock() > self._watched_until_s:
+            self._told.clear()
+            return
+        if self._publishing is not None and not self._publishing.done():
+            metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()
+            return
+        message = self._changes()
+        if message is not None:
+            self._publishing = asyncio.create_task(self._publish(message))
+
+    def _changes(self) -> dict[str, Any] | None:
+        if self._everything_wanted:
+            self._told.clear()
+        rows, finals = [], {}
+        current: set[str] = set()
+        for live in self._sessions.values():
+            row = build_row(live, self._worker_name)
+            current.add(live.public_id)
+            if self._told.get(live.public_id) != row:
+                self._told[live.public_id] = row
+                rows.append(row)
+            if new_finals := self._new_finals(live):
+                finals[live.public_id] = new_finals
+        ended = [session_id for session_id in self._told if session_id not in current]
+        for session_id in ended:
+            del self._told[session_id]
+            self._told_segment.pop(session_id, None)
+        if not (rows or ended or self._everything_wanted):
+            return None
+        self._seq += 1
+        message = {
+            "type": "live.delta",
+            "worker": self._worker_id,
+            "seq": self._seq,
+            "whole": self._everything_wanted,
+            "rows": rows,
+            "finals": finals,
+            "ended": ended,
+        }
+        self._everything_wanted = False
+        return message
+
+    def _new_finals(self, live: LiveTranscription) -> list[dict[str, Any]]:
+        told = self._told_segment.get(live.public_id, -1)
+        new = [build_final(segment, result) for segment, result in live.recent_finals if segment > told]
+        if new:
+            self._told_segment[live.public_id] = new[-1]["segment"]
+        return new
+
+    async def _publish(self, message: dict[str, Any]) -> None:
+        layer: Any = get_channel_layer()
+        try:
+            async with asyncio.timeout(LAYER_TIMEOUT_S):
+                await layer.group_send(VIEWS_GROUP, message)
+        except LAYER_ERRORS:
+            metrics.LIVE_PUBLISH_DROPPED_TOTAL.inc()
+            self._everything_wanted = True
+
+    async def _listen(self) -> None:
+        """Hear the control group for as long as the process lives; a broken layer is tried again."""
+        layer: Any = get_channel_layer()
+        while True:
+            with contextlib.suppress(*LAYER_ERRORS):
+                channel = await layer.new_channel()
+                await layer.group_add(CONTROL_GROUP, channel)
+                while True:
+                    await self._on_control(await layer.receive(channel))
+            await asyncio.sleep(LAYER_RETRY_S)
+
+    async def _on_control(self, message: dict[str, Any]) -> None:
+        if message["type"] == "live.watch":
+            self._watched_until_s = self._clock() + WATCHED_S
+            self._everything_wanted = self._everything_wanted or bool(message.get("whole"))
+        elif message["type"] == "live.stop":
+            await self._on_stop_nudge()

@@ -1,0 +1,48 @@
+"""What an operator sees of one live session, as JSON values. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transcription.live import LiveTranscription
+from transcription.results import FinalResult
+
+Row = dict[str, Any]
+
+
+def build_row(live: LiveTranscription, worker: str) -> Row:
+    """One session as the list of live sessions shows it. level: 0.0-1.0 of full scale; *_ms: milliseconds."""
+    return {
+        "session_id": live.public_id,
+        "title": live.config.title,
+        "owner": live.new.principal.label,
+        "owner_id": live.new.principal.user_id,
+        "language": live.config.language,
+        "state": "finishing" if live.is_ending else "live" if live.is_open else "opening",
+        "started_at": live.started_at.isoformat(),
+        "worker": worker,
+        "segments": live.segments,
+        "final": live.last_final.text if live.last_final else "",
+        "interim": live.interim.text if live.interim else "",
+        "captions_hidden": False,
+        "level": round(live.intake.level.rms, 3),
+        "backlog_ms": live.backlog_ms,
+        "latency_ms": live.latency.last_interim_ms,
+        "audio_ms": live.audio_ms,
+    }
+
+
+def build_final(segment: int, result: FinalResult) -> dict[str, Any]:
+    return {
+        "segment": segment,
+        "start_ms": result.start_ms,
+        "end_ms": result.end_ms,
+        "text": result.text,
+        "confidence": result.confidence,
+        "speaker": next((word.speaker for word in result.words if word.speaker), "") or "",
+    }
+
+
+def hide_captions(row: Row) -> Row:
+    """The same row for those who may not read the text."""
+    return {**row, "final": None, "interim": "", "captions_hidden": True}

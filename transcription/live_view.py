@@ -1,0 +1,331 @@
+"""What operators see of live sessions while they happen: one picture per process, conflated frames per viewer.
+
+Snapshot plus numbered deltas: a viewer that was too slow, or missed something, gets a fresh snapshot, so that
+every loss is harmless. Where no channel layer reaches all workers, or it is broken, the database is read instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import structlog
+from channels.layers import get_channel_layer
+from django.db import Error as DatabaseError
+
+from transcription import metrics
+from transcription.database_threads import DatabaseThreads, TooManyJobs
+from transcription.live_database import read_finals, read_live_rows
+from transcription.live_publisher import (
+    LAYER_ERRORS,
+    LAYER_TIMEOUT_S,
+    VIEWS_GROUP,
+    WATCH_EVERY_S,
+)
+from transcription.live_rows import Row, hide_captions
+from transcription.services import CONTROL_GROUP
+
+log = structlog.get_logger(__name__)
+
+FRAME_EVERY_S = 0.25
+POLL_EVERY_S = 1.0
+KPIS_EVERY_S = 2.0
+WORKER_FORGOTTEN_S = 20.0
+MAX_FRAMES_WAITING = 64
+READ_TIMEOUT_S = 5.0
+DATABASE_ERRORS = (DatabaseError, TimeoutError, TooManyJobs)
+
+
+class View:
+    """One viewer's frames. Bounded: past MAX_FRAMES_WAITING they are dropped and a snapshot follows."""
+
+    def __init__(self, *, session_id: str | None, captions: bool, after: int = -1) -> None:
+        self.session_id = session_id
+        self.captions = captions
+        self.last_segment = after
+        self.needs_snapshot = True
+        self._frames: deque[str] = deque()
+        self._wanted = asyncio.Event()
+        self._closed = False
+
+    def put(self, frame: str) -> None:
+        if len(self._frames) >= MAX_FRAMES_WAITING:
+            self._frames.clear()
+            self.needs_snapshot = True
+            metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()
+            return
+        self._frames.append(frame)
+        self._wanted.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._wanted.set()
+
+    async def frames(self) -> AsyncIterator[str]:
+        """Frames to send, until the view is closed."""
+        while True:
+            while self._frames:
+                yield self._frames.popleft()
+            if self._closed:
+                return
+            self._wanted.clear()
+            await self._wanted.wait()
+
+
+class LiveViews:
+    """All viewers of this process and the picture they share. Works only while somebody watches."""
+
+    def __init__(
+        self,
+        threads: DatabaseThreads,
+        *,
+        capacity: int,
+        layer_reaches_all: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._threads = threads
+        self._capacity = capacity
+        self._layer_reaches_all = layer_reaches_all
+        self._clock = clock
+        self._layer_works = layer_reaches_all
+        self._views: set[View] = set()
+        self._rows: dict[str, Row] = {}
+        self._worker_of: dict[str, str] = {}
+        self._worker_seq: dict[str, int] = {}
+        self._worker_heard_s: dict[str, float] = {}
+        self._changed: set[str] = set()
+        self._ended: set[str] = set()
+        self._finals: dict[str, list[dict[str, Any]]] = {}
+        self._seq = 0
+        self._whole_wanted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self, *, session_id: str | None = None, captions: bool, after: int = -1) -> View:
+        """Watch all live sessions, or one whose segments up to `after` are known already. close() it in the end."""
+        view = View(session_id=session_id, captions=captions, after=after)
+        self._views.add(view)
+        if not self._tasks:
+            self._whole_wanted.set()
+            self._tasks = [asyncio.create_task(work()) for work in (self._listen, self._watch, self._draw, self._poll)]
+        return view
+
+    async def close(self, view: View) -> None:
+        view.close()
+        self._views.discard(view)
+        if not self._views:
+            await self._stop()
+
+    async def aclose(self) -> None:
+        for view in list(self._views):
+            view.close()
+        self._views.clear()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if not self._tasks:
+            self._rows.clear()
+            self._worker_of.clear()
+            self._worker_seq.clear()
+            self._worker_heard_s.clear()
+
+    # Hearing
+
+    async def _listen(self) -> None:
+        if not self._layer_reaches_all:
+            return
+        layer: Any = get_channel_layer()
+        channel: str | None = None
+        try:
+            while True:
+                try:
+                    if channel is None:
+                        channel = await layer.new_channel()
+                        await layer.group_add(VIEWS_GROUP, channel)
+                        self._whole_wanted.set()
+                    self._hear(await layer.receive(channel))
+                except LAYER_ERRORS:
+                    channel, self._layer_works = None, False
+                    await asyncio.sleep(POLL_EVERY_S)
+        finally:
+            if channel is not None and self._layer_works:
+                await layer.group_discard(VIEWS_GROUP, channel)
+
+    async def _watch(self) -> None:
+        """Tell the publishers that somebody watches; that also finds out whether the layer works."""
+        if not self._layer_reaches_all:
+            return
+        layer: Any = get_channel_layer()
+        while True:
+            whole = self._whole_wanted.is_set()
+            self._whole_wanted.clear()
+            try:
+                async with asyncio.timeout(LAYER_TIMEOUT_S):
+                    await layer.group_send(CONTROL_GROUP, {"type": "live.watch", "whole": whole})
+                self._layer_works = True
+            except LAYER_ERRORS:
+                self._layer_works = False
+                self._whole_wanted.set()
+            self._forget_silent_workers()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_EVERY_S):
+                    await self._whole_wanted.wait()
+                    # However often something is missed, the publishers are asked at most once a frame.
+                    await asyncio.sleep(FRAME_EVERY_S)
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        worker, seq = message["worker"], message["seq"]
+        self._worker_heard_s[worker] = self._clock()
+        if message["whole"]:
+            told = {row["session_id"] for row in message["rows"]}
+            self._end(sid for sid, holder in list(self._worker_of.items()) if holder == worker and sid not in told)
+        elif seq != self._worker_seq.get(worker, seq - 1) + 1:
+            self._whole_wanted.set()
+        self._worker_seq[worker] = seq
+        for row in message["rows"]:
+            self._worker_of[row["session_id"]] = worker
+            self._set(row)
+        for session_id, finals in message["finals"].items():
+            self._finals.setdefault(session_id, []).extend(finals)
+            self._changed.add(session_id)
+        self._end(message["ended"])
+
+    def _forget_silent_workers(self) -> None:
+        """A worker with no changes publishes nothing, so silence alone says nothing: ask for everything first."""
+        now_s = self._clock()
+        for worker, heard_s in list(self._worker_heard_s.items()):
+            if now_s - heard_s > WORKER_FORGOTTEN_S:
+                del self._worker_heard_s[worker]
+                self._end([sid for sid, holder in self._worker_of.items() if holder == worker])
+            elif now_s - heard_s > WORKER_FORGOTTEN_S / 2:
+                self._whole_wanted.set()
+
+    def _set(self, row: Row) -> None:
+        session_id = row["session_id"]
+        if self._rows.get(session_id) != row:
+            self._rows[session_id] = row
+            self._changed.add(session_id)
+            self._ended.discard(session_id)
+
+    def _end(self, session_ids: Any) -> None:
+        for session_id in list(session_ids):
+            if self._rows.pop(session_id, None) is not None:
+                self._ended.add(session_id)
+            self._worker_of.pop(session_id, None)
+
+    # Reading the database instead
+
+    async def _poll(self) -> None:
+        while True:
+            if not self._layer_works:
+                try:
+                    rows = await self._threads.run(read_live_rows, timeout_s=READ_TIMEOUT_S)
+                except DATABASE_ERRORS:
+                    rows = None
+                if rows is not None:
+                    self._end([sid for sid in self._rows if sid not in rows])
+                    for row in rows.values():
+                        self._set(row)
+                    self._changed.update(rows)
+            await asyncio.sleep(POLL_EVERY_S)
+
+    # Telling
+
+    async def _draw(self) -> None:
+        """Every FRAME_EVERY_S one frame to each viewer for whom something changed."""
+        kpis_at_s = 0.0
+        while True:
+            changed, self._changed = self._changed, set()
+            ended, self._ended = self._ended, set()
+            finals, self._finals = self._finals, {}
+            self._seq += 1
+            for view in list(self._views):
+                if view.session_id is not None:
+                    await self._draw_session(view, changed, ended, finals.get(view.session_id, []))
+            self._draw_lists(changed, ended)
+            if self._clock() >= kpis_at_s:
+                kpis_at_s = self._clock() + KPIS_EVERY_S
+                self._to_lists(json.dumps({"event": "kpis", "kpis": self._kpis()}))
+            await asyncio.sleep(FRAME_EVERY_S)
+
+    def _draw_lists(self, changed: set[str], ended: set[str]) -> None:
+        lists = [view for view in self._views if view.session_id is None]
+        for captions in (True, False):
+            views = [view for view in lists if view.captions is captions]
+            fresh = [view for view in views if view.needs_snapshot]
+            if fresh:
+                frame = json.dumps(
+                    {
+                        "event": "snapshot",
+                        "seq": self._seq,
+                        "sessions": self._visible(self._rows, captions),
+                        "kpis": self._kpis(),
+                    }
+                )
+                for view in fresh:
+                    view.needs_snapshot = False
+                    view.put(frame)
+            if views and (changed or ended):
+                frame = json.dumps(
+                    {
+                        "event": "delta",
+                        "seq": self._seq,
+                        "sessions": self._visible(changed, captions),
+                        "ended": sorted(ended),
+                    }
+                )
+                for view in views:
+                    if view not in fresh:
+                        view.put(frame)
+
+    def _visible(self, session_ids: Any, captions: bool) -> list[Row]:
+        rows = [self._rows[session_id] for session_id in session_ids if session_id in self._rows]
+        return rows if captions else [hide_captions(row) for row in rows]
+
+    def _to_lists(self, frame: str) -> None:
+        for view in self._views:
+            if view.session_id is None:
+                view.put(frame)
+
+    def _kpis(self) -> dict[str, int]:
+        return {"live": len(self._rows), "capacity": self._capacity}
+
+    async def _draw_session(self, view: View, changed: set[str], ended: set[str], finals: list[dict[str, Any]]) -> None:
+        session_id = view.session_id
+        assert session_id is not None  # noqa: S101 - only views of one session come here
+        has_ended = session_id in ended
+        if not (view.needs_snapshot or session_id in changed or has_ended):
+            return
+        new = [final for final in finals if final["segment"] > view.last_segment]
+        is_whole = [final["segment"] for final in new] == list(
+            range(view.last_segment + 1, view.last_segment + 1 + len(new))
+        )
+        if view.needs_snapshot or has_ended or not is_whole or not self._layer_works:
+            try:
+                new = await self._threads.run(read_finals, session_id, view.last_segment, timeout_s=READ_TIMEOUT_S)
+            except DATABASE_ERRORS:
+                self._changed.add(session_id)
+                return
+        event = "snapshot" if view.needs_snapshot else "delta"
+        view.needs_snapshot = False
+        if new:
+            view.last_segment = new[-1]["segment"]
+        view.put(
+            json.dumps(
+                {
+                    "event": event,
+                    "seq": self._seq,
+                    "row": self._rows.get(session_id),
+                    "finals": new,
+                    "ended": has_ended,
+                }
+            )
+        )

@@ -1,0 +1,70 @@
+"""What waits to be sent to one client. Bounded: a newer interim or acknowledgement replaces an unsent one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from transcription import metrics
+from transcription.errors import TimedOutClient
+from transcription.events import Ack, Event, Interim
+
+MAX_EVENTS = 256
+STUCK_S = 30.0
+
+
+class Outbox:
+    """Events in the order they happened. One task takes them out; `put` never waits."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._events: deque[Event] = deque()
+        self._clock = clock
+        self._wanted = asyncio.Event()
+        self._closed = False
+        self._sending_since_s: float | None = None
+        self.overflowed = False
+
+    def put(self, event: Event) -> None:
+        """Add an event. Past MAX_EVENTS the client reads too slowly: see check()."""
+        if self._closed:
+            return
+        if isinstance(event, Interim | Ack):
+            self._drop_older(event)
+        if len(self._events) >= MAX_EVENTS:
+            self.overflowed = True
+            return
+        self._events.append(event)
+        self._wanted.set()
+
+    def _drop_older(self, event: Interim | Ack) -> None:
+        for index in range(len(self._events) - 1, -1, -1):
+            if type(self._events[index]) is type(event):
+                del self._events[index]
+                if isinstance(event, Interim):
+                    metrics.OUTBOUND_DROPPED_INTERIMS_TOTAL.inc()
+                return
+
+    def close(self) -> None:
+        """No event comes after those that are in."""
+        self._closed = True
+        self._wanted.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Each event; the time until the next one is asked for counts as the time that sending it takes."""
+        while True:
+            while self._events:
+                self._sending_since_s = self._clock()
+                yield self._events.popleft()
+                self._sending_since_s = None
+            if self._closed:
+                return
+            self._wanted.clear()
+            await self._wanted.wait()
+
+    def check(self) -> None:
+        """Raises TimedOutClient if the client has not read for STUCK_S or has MAX_EVENTS waiting."""
+        stuck = self._sending_since_s is not None and self._clock() - self._sending_since_s >= STUCK_S
+        if stuck or self.overflowed:
+            raise TimedOutClient("The connection is read too slowly.", reason="slow_reader")

@@ -1,0 +1,207 @@
+"""Everything that one server process shares: the recogniser, the store, its worker row, its live sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from speechsite.config import Config, get_config
+from transcription import end as ends
+from transcription import metrics
+from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
+from transcription.database_threads import DatabaseThreads
+from transcription.dialects.base import DialectLimits
+from transcription.errors import AtCapacity
+from transcription.events import Event
+from transcription.live import LiveTranscription
+from transcription.live_publisher import LivePublisher
+from transcription.live_view import LiveViews
+from transcription.options import parse_config
+from transcription.principals import Principal
+from transcription.riva.client import RivaRecogniser
+from transcription.riva.target import targets_from_config
+from transcription.steps import NewSession
+from transcription.store import Store
+from transcription.workers import StopRequest, WorkerRow
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.25
+DRAIN_S = 25.0
+DRAINING_RETRY_AFTER_MS = 2000
+
+
+class Process:
+    """One per server process and event loop. start() and aclose() may be called any number of times."""
+
+    def __init__(self, config: Config, *, recogniser: Any = None, store: Any = None) -> None:
+        self.config = config
+        self.sessions: dict[str, LiveTranscription] = {}
+        self.draining = False
+        self.worker_id = uuid.uuid4()
+        self.threads = DatabaseThreads()
+        self.recogniser = recogniser or RivaRecogniser(targets_from_config(config))
+        self.store = store or Store(self.worker_id, threads=self.threads, max_sessions=config.max_concurrent_sessions)
+        self.worker_row = WorkerRow(self.worker_id, threads=self.threads, on_stop=self.stop_session, held=self._held)
+        self.publisher = LivePublisher(self.worker_id, self.sessions, on_stop_nudge=self.worker_row.check_stops)
+        self.views = LiveViews(
+            self.threads,
+            capacity=config.max_concurrent_sessions,
+            layer_reaches_all=bool(config.redis_url) or config.workers == 1,
+        )
+        self.dialect_limits = _limits(config)
+        self._starting: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._finished = asyncio.Event()
+
+    # Life
+
+    async def start(self) -> None:
+        """Idempotent: the first caller starts, the others wait for it."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        await self.worker_row.start()
+        await self.publisher.start()
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def drain(self, timeout_s: float = DRAIN_S) -> None:
+        """Refuse new sessions; let the live ones store and tell their last words; wait until they are gone."""
+        self.draining = True
+        for live in list(self.sessions.values()):
+            live.end(ends.draining())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.sessions:
+                    self._finished.clear()
+                    await self._finished.wait()
+
+    async def aclose(self) -> None:
+        """Release everything. Sessions that are still live are ended by drain() first."""
+        if self._starting is None:
+            return
+        await asyncio.gather(self._starting, return_exceptions=True)
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.gather(self._ticking, return_exceptions=True)
+        await self.views.aclose()
+        await self.publisher.aclose()
+        await self.worker_row.aclose()
+        await self.store.aclose()
+        await self.recogniser.aclose()
+        await self.threads.aclose()
+
+    @property
+    def live_session_count(self) -> int:
+        return len(self.sessions)
+
+    async def recogniser_ready(self, timeout_s: float) -> None:
+        """Raises a TranscriptionError unless the recogniser answers in time."""
+        await self.recogniser.ready(timeout_s)
+
+    # Sessions
+
+    async def new_session(
+        self,
+        *,
+        session_id: str,
+        principal: Principal,
+        options: dict[str, Any],
+        client_address: str | None,
+        user_agent: str,
+        dialect: str,
+    ) -> NewSession:
+        """Check what a client asks for. Options it gave to `POST start-transcription` count where it gives none.
+
+        Raises BadConfig naming the field, AtCapacity while draining.
+        """
+        if self.draining:
+            raise AtCapacity(
+                "This server is being updated; please try again.",
+                reason="draining",
+                retry_after_ms=DRAINING_RETRY_AFTER_MS,
+            )
+        asked = {**(await self.store.created_config(session_id, principal) or {}), **options}
+        return NewSession(
+            public_id=session_id,
+            principal=principal,
+            client_address=client_address,
+            user_agent=user_agent,
+            dialect=dialect,
+            asked=asked,
+            applied=parse_config(asked).as_applied(),
+        )
+
+    def transcribe(self, new: NewSession, *, emit: Callable[[Event], None]) -> LiveTranscription:
+        """A live transcription of this process; the caller runs it."""
+        return LiveTranscription(
+            new,
+            recogniser=self.recogniser,
+            store=self.store,
+            emit=emit,
+            session_timeout_s=self.config.session_timeout_minutes * 60,
+            idle_timeout_s=self.config.idle_timeout_seconds,
+        )
+
+    async def run(self, live: LiveTranscription) -> None:
+        """Run a session to its end, listed among the live ones meanwhile."""
+        key = f"{live.public_id}/{id(live)}"
+        self.sessions[key] = live
+        metrics.SESSIONS_LIVE.inc()
+        try:
+            await live.run()
+        finally:
+            del self.sessions[key]
+            metrics.SESSIONS_LIVE.dec()
+            self._finished.set()
+
+    async def stop_session(self, public_id: str, request: StopRequest) -> None:
+        """An operator stops a session of this process."""
+        for live in list(self.sessions.values()):
+            if live.public_id == public_id:
+                live.end(ends.operator_stop(request.reason))
+
+    def _held(self) -> list[int]:
+        return [live.pk for live in self.sessions.values() if live.pk is not None]
+
+    async def _tick(self) -> None:
+        """The one clock of all sessions of this process."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for live in list(self.sessions.values()):
+                live.tick()
+            self.publisher.tick()
+
+
+def _limits(config: Config) -> DialectLimits:
+    return DialectLimits(
+        max_audio_message_bytes=config.max_audio_message_bytes,
+        max_text_message_bytes=config.max_text_message_bytes,
+        max_messages_per_second=MAX_MESSAGES_PER_SECOND,
+        start_timeout_ms=round(config.start_timeout_seconds * 1000),
+        idle_timeout_ms=round(config.idle_timeout_seconds * 1000),
+        session_timeout_ms=round(config.session_timeout_minutes * 60_000),
+        # Sessions cannot be resumed yet.
+        resume_window_ms=0,
+        max_sessions=config.max_concurrent_sessions,
+    )
+
+
+_process: Process | None = None
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def get_process() -> Process:
+    """The Process of the running event loop; made when first asked for, since daphne has no lifespan events."""
+    global _process, _loop
+    loop = asyncio.get_running_loop()
+    if _process is None or _loop is not loop:
+        _process, _loop = Process(get_config()), loop
+    return _process
