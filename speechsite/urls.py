@@ -3,6 +3,10 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, path
 
+from speechsite.config import get_config
+from transcription.api import api
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path(f"{get_config().api_v1_str.removeprefix('/')}/", api.urls),
     path("admin/", admin.site.urls),
 ]

@@ -16,6 +16,7 @@ they can see. `Who` is a Django user (pages) or a Principal (sockets, API); both
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,9 +27,10 @@ from django.utils.translation import gettext as _
 
 from transcription.errors import NotAllowed, NotFound
 from transcription.models import TranscriptionSession
+from transcription.options import SESSION_ID_PATTERN
 
 if TYPE_CHECKING:
-    from transcription.auth import Principal
+    from transcription.principals import Principal
 
 Who: TypeAlias = "Principal | User | AnonymousUser"
 
@@ -112,7 +114,9 @@ def get_session(
     Raises NotFound if they may not see it, NotAllowed if they see it but may not do that.
     """
     listed = listed_sessions(who).select_related("owner", "api_key__owner")
-    session = listed.filter(public_id=public_id).first()
+    # What cannot be an id is not looked for: PostgreSQL would fail on a NUL.
+    is_an_id = re.fullmatch(SESSION_ID_PATTERN, public_id) is not None
+    session = listed.filter(public_id=public_id).first() if is_an_id else None
     if session is None:
         raise NotFound(_("There is no such transcription session."))
     if allowed is not None and not allowed.filter(pk=session.pk).exists():

@@ -44,16 +44,27 @@ class Hit:
     snippet: tuple[Piece, ...]
 
 
-def search_sessions(sessions: QuerySet[TranscriptionSession], text: str) -> QuerySet[TranscriptionSession]:
-    """Those where one segment or the title has every word of text, or whose id begins with text."""
+def search_sessions(
+    sessions: QuerySet[TranscriptionSession],
+    text: str,
+    *,
+    readable: QuerySet[TranscriptionSession] | None = None,
+) -> QuerySet[TranscriptionSession]:
+    """Those where one segment or the title has every word of text, or whose id begins with text.
+
+    readable: sessions whose text the asker may read, where that is not all of them; a match elsewhere would
+    tell what was said.
+    """
     stripped = text.strip()
     if not stripped:
         return sessions
     matches = Q(public_id__istartswith=stripped) if stripped.isascii() and "\0" not in stripped else Q()
     terms = parse_terms(text)
     if terms:
-        found = segments_matching(terms, sessions.db).values("session_id")
-        matches |= Q(pk__in=found) | Q(pk__in=_matching_ids(SESSION_TITLE, terms, sessions.db))
+        segments = segments_matching(terms, sessions.db)
+        if readable is not None:
+            segments = segments.filter(session__in=readable)
+        matches |= Q(pk__in=segments.values("session_id")) | Q(pk__in=_matching_ids(SESSION_TITLE, terms, sessions.db))
     return sessions.filter(matches) if matches else sessions.none()
 
 

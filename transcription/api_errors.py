@@ -1,0 +1,125 @@
+"""Every error of the HTTP API in one shape: `{code, reason, message, retryable, field, request_id}`."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import URLPattern, URLResolver
+from django.utils.translation import gettext as _
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from structlog.contextvars import get_contextvars
+
+from transcription.errors import (
+    BadConfig,
+    BadMessage,
+    InternalError,
+    NotFound,
+    StorageUnavailable,
+    TranscriptionError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class MethodNotAllowed(TranscriptionError):
+    """The address exists, but not for this method."""
+
+    code, default_reason = 4405, "method_not_allowed"
+
+
+def error_response(error: TranscriptionError) -> JsonResponse:
+    """The answer for an error of ours, with Retry-After where it says when."""
+    response = JsonResponse(
+        {
+            "code": error.code,
+            "reason": error.reason,
+            "message": error.message,
+            "retryable": error.retryable,
+            "field": error.field,
+            "request_id": request_id(),
+        },
+        status=error.http_status,
+    )
+    if error.retry_after_ms is not None:
+        response["Retry-After"] = str(-(-error.retry_after_ms // 1000))
+    if error.http_status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def request_id() -> str:
+    """The id that stands on every log line of this request."""
+    return str(get_contextvars().get("request_id") or uuid.uuid4().hex)
+
+
+def add_error_handlers(api: NinjaAPI) -> None:
+    """Answer whatever an operation raises in the one shape."""
+    api.add_exception_handler(TranscriptionError, lambda _request, error: error_response(error))
+    api.add_exception_handler(ValidationError, _on_validation_error)
+    api.add_exception_handler(HttpError, _on_http_error)
+    api.add_exception_handler(Http404, _on_not_found)
+    api.add_exception_handler(OperationalError, _on_database_error)
+    api.add_exception_handler(InterfaceError, _on_database_error)
+    # The edge of the API: whatever is left is our fault and must still have the one shape.
+    api.add_exception_handler(Exception, _on_unexpected)
+
+
+def _on_validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problem = error.errors[0]
+    # The path begins with where it came from (body, query) and, for a body, our name of the parameter.
+    source, *path = map(str, problem["loc"])
+    field = ".".join(path[1:] if source == "body" else path) or None
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return error_response(BadConfig(f"{field}: {message}" if field else message, field=field))
+
+
+def _on_http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
+    if error.status_code == 404:
+        return error_response(NotFound(error.message))
+    return error_response(BadMessage(error.message))
+
+
+def _on_not_found(_request: HttpRequest, _error: Http404) -> HttpResponse:
+    return error_response(NotFound(_("There is nothing at this address.")))
+
+
+def _on_database_error(_request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.warning("The database did not answer: %s", type(error).__name__)
+    return error_response(StorageUnavailable(_("The database does not answer. Please try again.")))
+
+
+def _on_unexpected(_request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.exception("An operation of the API failed", exc_info=error)
+    return error_response(
+        InternalError(_("Something went wrong on our side. The request id names the log entry."))
+    )
+
+
+View = Callable[..., HttpResponseBase]
+
+
+def shape_wrong_methods(patterns: Sequence[URLPattern | URLResolver]) -> None:
+    """Give the framework's own 405 (plain text, made before any handler is asked) the shape as well."""
+    for pattern in patterns:
+        if isinstance(pattern, URLPattern):
+            pattern.callback = _shaping(pattern.callback)
+
+
+def _shaping(view: View) -> View:
+    @functools.wraps(view)
+    def shaped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if response.status_code != 405:
+            return response
+        answer = error_response(MethodNotAllowed(_("This address does not take this method.")))
+        answer["Allow"] = response["Allow"]
+        return answer
+
+    return shaped
