@@ -14,7 +14,8 @@ COPY requirements.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY . .
 # The settings of this one command, not of the image.
-RUN ENVIRONMENT=production SECRET_KEY="$(head -c 48 /dev/urandom | base64)" ALLOWED_HOSTS=build.invalid \
+RUN ENVIRONMENT=production ALLOWED_HOSTS=build.invalid \
+    SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(48))')" \
     DATABASE_URL=sqlite:// DATA_DIR=/tmp/build python manage.py collectstatic --noinput
 
 FROM python:3.11-slim-bookworm
@@ -27,7 +28,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     ENVIRONMENT=production \
     DATA_DIR=/data \
     PORT=8000
-USER speechsite
+USER 10001
 VOLUME /data
 EXPOSE 8000
 # Alive, not ready: a container must not be restarted because a recogniser or a database elsewhere is away.

@@ -10,10 +10,12 @@ def main() -> None:
     from speechsite.config import ConfigError, get_config
 
     try:
-        get_config()
+        get_config().data_dir.mkdir(parents=True, exist_ok=True)
     except ConfigError as error:
         # Django would wrap it in a traceback, or say that the command is unknown.
         sys.exit(f"The settings are wrong:\n{error}")
+    except OSError as error:
+        sys.exit(f"DATA_DIR: the folder cannot be made: {error}")
 
     from django.core.management import execute_from_command_line
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
@@ -55,7 +55,7 @@ async def refuse_unknown(scope: Scope, receive: ASGIReceiveCallable, send: ASGIS
 
 
 # django-stubs and types-channels know different kinds of URL patterns.
-routes: list[Any] = [*websocket_urlpatterns, re_path(r"", refuse_unknown)]
+routes: list[Any] = [*websocket_urlpatterns, re_path(r"", cast(Any, refuse_unknown))]
 websocket_application: Any = SessionMiddlewareStack(URLRouter(routes))
 
 application: Any = LoggedApplication(

@@ -9,9 +9,11 @@ from __future__ import annotations
 import functools
 import os
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -98,6 +100,26 @@ class Config(BaseSettings):
             host, colon, port = address.rpartition(":")
             if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
                 raise ValueError(f"{address!r} is not HOST:PORT")
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _proxies_are_addresses(cls, value: list[str]) -> list[str]:
+        for proxy in value:
+            if proxy != "*":
+                try:
+                    ip_network(proxy)
+                except ValueError:
+                    raise ValueError(f"{proxy!r} is no address or network such as 10.0.0.0/8") from None
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone_is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError(f"{value!r} is no time zone such as Europe/Berlin") from None
         return value
 
     @field_validator("riva_root_certificates", "riva_client_certificate", "riva_client_key", "asr_model_path")

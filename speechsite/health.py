@@ -14,7 +14,6 @@ from django.db import DatabaseError, connection
 
 from speechsite.config import get_config
 from transcription.errors import TranscriptionError
-from transcription.metrics import EVENT_LOOP_LAG_SECONDS
 from transcription.process import get_process
 
 DATABASE_TIMEOUT_S = 3.0
@@ -203,7 +202,6 @@ class LoopLag:
             self._due_at = time.monotonic() + LAG_PROBE_INTERVAL_S
             await asyncio.sleep(LAG_PROBE_INTERVAL_S)
             self.lag_s = max(0.0, time.monotonic() - self._due_at)
-            EVENT_LOOP_LAG_SECONDS.set(self.lag_s)
 
 
 loop_lag = LoopLag()
