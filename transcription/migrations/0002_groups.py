@@ -20,7 +20,7 @@ def create_groups(apps, schema_editor):
     alias = schema_editor.connection.alias
     # Django makes permissions after all migrations, so on a new database there are none yet.
     app_config = apps.get_app_config("transcription")
-    models_module = app_config.models_module
+    models_module = getattr(app_config, "models_module", None)
     # An app as a migration sees it has no module of models, and is then passed over.
     app_config.models_module = models_module or True
     create_permissions(app_config, apps=apps, verbosity=0, using=alias)
