@@ -193,7 +193,7 @@ def _user_of_cookie(session_key: str) -> AbstractBaseUser | None:
     """The person of a login cookie: Django's own rules, but nothing is written."""
     store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
     session = store(session_key)
-    backend_path = session.get(BACKEND_SESSION_KEY)
+    backend_path = session.get(BACKEND_SESSION_KEY, "")
     if SESSION_KEY not in session or backend_path not in settings.AUTHENTICATION_BACKENDS:
         return None
     user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])

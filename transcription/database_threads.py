@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from copy import deepcopy
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -26,7 +26,6 @@ MAX_WAITING_JOBS = 1000
 IDLE_CONNECTION_S = 60.0
 JOIN_TIMEOUT_S = 5.0
 
-P = ParamSpec("P")
 T = TypeVar("T")
 _Job = tuple[Callable[[], Any], "Future[Any]"]
 
@@ -51,9 +50,7 @@ class DatabaseThreads:
         self._lock = threading.Lock()
         self._closed = False
 
-    async def run(
-        self, function: Callable[P, T], *args: P.args, timeout_s: float | None = None, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, function: Callable[..., T], *args: Any, timeout_s: float | None = None, **kwargs: Any) -> T:
         """Run a function on one of the threads and return its result.
 
         Cancelling the await does not stop the job: it finishes and its result is dropped. Raises TimeoutError
@@ -101,12 +98,15 @@ class DatabaseThreads:
             try:
                 item = self._jobs.get(timeout=self._idle_s)
             except queue.Empty:
-                _close_connections()
+                self._close_idle()
                 continue
             if item is None:
                 break
             _run_job(*item)
             del item  # or the last job's result would live as long as the thread waits
+        _close_connections()
+
+    def _close_idle(self) -> None:
         _close_connections()
 
 

@@ -45,8 +45,8 @@ class Keyring:
         principal = self._cached(text)
         if principal is None and text.startswith(KEY_PREFIX):
             principal = self._keep(text, await self._threads.run(_look_up, text, timeout_s=timeout_s))
-        if principal is not None and self._touch_is_due(principal):
-            task = asyncio.create_task(self._touch(principal))
+        if principal is not None and principal.key_id is not None and self._touch_is_due(principal.key_id):
+            task = asyncio.create_task(self._touch(principal.key_id))
             self._touches.add(task)
             task.add_done_callback(self._touches.discard)
         return principal
@@ -56,8 +56,8 @@ class Keyring:
         principal = self._cached(text)
         if principal is None and text.startswith(KEY_PREFIX):
             principal = self._keep(text, _look_up(text))
-        if principal is not None and self._touch_is_due(principal):
-            _write_last_used(principal)
+        if principal is not None and principal.key_id is not None and self._touch_is_due(principal.key_id):
+            _write_last_used(principal.key_id)
         return principal
 
     async def aclose(self) -> None:
@@ -83,23 +83,21 @@ class Keyring:
                     self._cache.popitem(last=False)
         return principal
 
-    def _touch_is_due(self, principal: Principal) -> bool:
-        if principal.key_id is None:
-            return False
+    def _touch_is_due(self, key_id: int) -> bool:
         with self._lock:
             now = self._clock()
-            if now < self._touched.get(principal.key_id, float("-inf")) + LAST_USED_EVERY_S:
+            if now < self._touched.get(key_id, float("-inf")) + LAST_USED_EVERY_S:
                 return False
-            self._touched[principal.key_id] = now
-            self._touched.move_to_end(principal.key_id)
+            self._touched[key_id] = now
+            self._touched.move_to_end(key_id)
             while len(self._touched) > MAX_CACHED_KEYS:
                 self._touched.popitem(last=False)
             return True
 
-    async def _touch(self, principal: Principal) -> None:
+    async def _touch(self, key_id: int) -> None:
         # Apart from the look-up: a locked SQLite file must not keep a right key out.
         try:
-            await self._threads.run(_write_last_used, principal, timeout_s=TOUCH_TIMEOUT_S)
+            await self._threads.run(_write_last_used, key_id, timeout_s=TOUCH_TIMEOUT_S)
         except (TimeoutError, TooManyJobs):
             logger.warning("The last use of a key could not be noted in time.")
 
@@ -111,10 +109,10 @@ def _look_up(text: str) -> Principal | None:
     return Principal(kind="key", user_id=key.owner_id, key_id=key.pk, label=key.name)
 
 
-def _write_last_used(principal: Principal) -> None:
+def _write_last_used(key_id: int) -> None:
     """Note the use, at most once a minute over all processes, by the database's clock."""
     stale = Q(last_used_at=None) | Q(last_used_at__lt=Now() - timedelta(seconds=LAST_USED_EVERY_S))
     try:
-        ApiKey.objects.filter(stale, pk=principal.key_id).update(last_used_at=Now())
+        ApiKey.objects.filter(stale, pk=key_id).update(last_used_at=Now())
     except Error:
         logger.warning("The last use of a key could not be noted.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
@@ -45,7 +46,6 @@ MAX_REASON_CHARACTERS = 40
 MAX_MESSAGE_CHARACTERS = 500
 MAX_NAME_CHARACTERS = 255
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -69,11 +69,19 @@ class Store:
     worker_id: the row of this process in Worker (None in tests only: sessions without a worker are reaped).
     """
 
-    def __init__(self, worker_id: UUID | None, *, threads: DatabaseThreads, max_sessions: int) -> None:
+    def __init__(
+        self,
+        worker_id: UUID | None,
+        *,
+        threads: DatabaseThreads,
+        max_sessions: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._worker_id = worker_id
         self._threads = threads
         self._max_sessions = max_sessions
-        self._committer = Committer(threads)
+        self._clock = clock
+        self._committer = Committer(threads, clock=clock)
         self._starting: set[str] = set()
         self._held: set[int] = set()
         self._undoing: set[asyncio.Task[None]] = set()
@@ -144,8 +152,8 @@ class Store:
 
     async def _admit(self, new: NewSession, abandoned: threading.Event) -> SessionHandle:
         is_repeated = False
-        deadline = time.monotonic() + CREATE_TIMEOUT_S
-        for attempt in range(1000):
+        deadline = self._clock() + CREATE_TIMEOUT_S
+        for attempt in itertools.count():
             try:
                 return await self._threads.run(
                     admit,
@@ -166,7 +174,7 @@ class Store:
                 raise InternalError(_("The session could not be stored.")) from None
             is_repeated = True
             pause_s = backoff_s(attempt)
-            if abandoned.is_set() or time.monotonic() + pause_s > deadline:
+            if abandoned.is_set() or self._clock() + pause_s > deadline:
                 break
             await asyncio.sleep(pause_s)
         raise storage_unavailable()
@@ -185,34 +193,27 @@ class Store:
         except (Abandoned, AtCapacity, SessionTaken, StorageUnavailable, InternalError) as error:
             logger.info("An abandoned start did not get through: %s", type(error).__name__)
 
-    def _persist(
-        self, timeout_s: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, T]:
-        return persist(self._threads, timeout_s, function, *args, **kwargs)
+    async def _persist(self, timeout_s: float, function: Callable[..., T], *args: Any) -> T:
+        """Run a repeatable database function until the database takes it.
 
-
-async def persist(
-    threads: DatabaseThreads, timeout_s: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    """Run a repeatable database function until the database takes it.
-
-    Raises StorageUnavailable after timeout_s, and InternalError where trying again cannot help.
-    """
-    deadline = time.monotonic() + timeout_s
-    attempt = 0
-    while (remaining_s := deadline - time.monotonic()) > 0:
-        try:
-            return await threads.run(function, *args, timeout_s=remaining_s, **kwargs)
-        except (OperationalError, InterfaceError, TimeoutError, TooManyJobs) as error:
-            COMMIT_RETRIES_TOTAL.inc()
-            logger.warning("A write is tried again: %s", type(error).__name__)
-        except (DatabaseError, ValueError, TypeError, OverflowError) as error:
-            # Its text may quote the row.
-            logger.error("A write was refused by the database: %s", type(error).__name__)
-            raise InternalError(_("Something could not be stored.")) from None
-        await asyncio.sleep(min(backoff_s(attempt), max(0.0, deadline - time.monotonic())))
-        attempt += 1
-    raise storage_unavailable()
+        Raises StorageUnavailable after timeout_s, and InternalError where trying again cannot help.
+        """
+        deadline = self._clock() + timeout_s
+        for attempt in itertools.count():
+            remaining_s = deadline - self._clock()
+            if remaining_s <= 0:
+                break
+            try:
+                return await self._threads.run(function, *args, timeout_s=remaining_s)
+            except (OperationalError, InterfaceError, TimeoutError, TooManyJobs) as error:
+                COMMIT_RETRIES_TOTAL.inc()
+                logger.warning("A write is tried again: %s", type(error).__name__)
+            except (DatabaseError, ValueError, TypeError, OverflowError) as error:
+                # Its text may quote the row.
+                logger.error("A write was refused by the database: %s", type(error).__name__)
+                raise InternalError(_("Something could not be stored.")) from None
+            await asyncio.sleep(min(backoff_s(attempt), max(0.0, deadline - self._clock())))
+        raise storage_unavailable()
 
 
 def _note_opened(handle: SessionHandle, recogniser: str, model: str, applied: dict[str, Any]) -> None:

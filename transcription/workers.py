@@ -78,7 +78,7 @@ class WorkerRow:
 
     async def start(self) -> None:
         """Register and start the tasks. Raises the database's errors if it does not answer."""
-        await self.register()
+        await self.beat()
         for name, action, every_s in (
             ("heartbeat", self.beat, HEARTBEAT_EVERY_S),
             ("stop requests", self.check_stops, STOPS_EVERY_S),
@@ -98,16 +98,13 @@ class WorkerRow:
         except (DatabaseError, InterfaceError, TimeoutError, TooManyJobs) as error:
             logger.warning("The worker's row could not be removed: %s", type(error).__name__)
 
-    async def register(self) -> None:
-        await self.beat()
-
     async def beat(self) -> float:
         """Say that this process lives; makes the row if it is missing (a reaper elsewhere may have removed it).
 
         Returns for how many seconds it has beaten without a break.
         """
         try:
-            silent = await self._threads.run(_beat, self.id, timeout_s=JOB_TIMEOUT_S)
+            silent = await self._threads.run(register, self.id, timeout_s=JOB_TIMEOUT_S)
         except BaseException:
             self._beating_since = None
             raise
@@ -149,8 +146,8 @@ class WorkerRow:
                 logger.warning("The %s task will try again: %s", name, type(error).__name__)
 
 
-def _beat(worker_id: UUID) -> bool:
-    """Write the heartbeat. Returns whether it had been silent so long that others may think it dead."""
+def register(worker_id: UUID) -> bool:
+    """Write the heartbeat, making the row if it is missing. Returns whether it had been silent so long that others may think it dead."""
     with transaction.atomic():
         row = Worker.objects.filter(pk=worker_id)
         was_fresh = row.filter(heartbeat_at__gte=Now() - DEAD_AFTER / 2).exists()
