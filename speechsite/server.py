@@ -20,6 +20,8 @@ import threading
 import structlog
 import uvicorn
 
+# First: it sets Django up, which transcription.process needs.
+from speechsite.asgi import application
 from speechsite.config import Config, get_config
 from transcription.process import get_process
 
@@ -75,7 +77,7 @@ class WorkerServer(uvicorn.Server):
 def uvicorn_config(config: Config, open_files: int) -> uvicorn.Config:
     """open_files: how many this process may open."""
     return uvicorn.Config(
-        "speechsite.asgi:application",
+        application,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
