@@ -12,7 +12,10 @@ LINES = 2
 # A pause this long inside a segment ends a cue: the words after it should not appear before they are said.
 PAUSE_MS = 1500
 MAX_CUE_MS = 7000
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！")  # noqa: RUF001 - full-width marks of Chinese and Japanese
+# Where a cue that fills a line already may end well; also the marks of Chinese, Japanese and Arabic.
+BREAKS = (".", "?", "!", "…", ",", ";", ":", "。", "？", "！", "，", "、", "؟", "،")  # noqa: RUF001
+# Faster than anybody reads or speaks: corrections with less room than this take some of their neighbours'.
+MIN_MS_PER_CHARACTER = 30
 ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -96,7 +99,7 @@ def _ends_before(gathered: list[TimedWord], word: TimedWord) -> bool:
         return True
     if word.start_ms - gathered[-1].end_ms >= PAUSE_MS or word.end_ms - gathered[0].start_ms > MAX_CUE_MS:
         return True
-    return len(text) >= LINE_CHARACTERS and text.endswith(SENTENCE_ENDS)
+    return len(text) >= LINE_CHARACTERS and text.endswith(BREAKS)
 
 
 def _cue(words: list[TimedWord]) -> Cue:
@@ -117,12 +120,28 @@ def _fill(
             timed.append(TimedWord(current[at], start, min(max(span[1], start), end_ms)))
             position, at = timed[-1].end_ms, at + 1
             continue
-        stop = next((index for index in range(at, len(spans)) if spans[index] is not None), len(spans))
-        following = spans[stop] if stop < len(spans) else None
-        until = max(position, min(following[0], end_ms) if following else end_ms)
+        stop = _next_span(spans, at)
+        until = max(position, _start_of(spans, stop, end_ms))
+        while until - position < MIN_MS_PER_CHARACTER * sum(map(len, current[at:stop])):
+            if timed:
+                position, at = timed.pop().start_ms, at - 1
+            elif stop < len(spans):
+                stop = _next_span(spans, stop + 1)
+                until = max(position, _start_of(spans, stop, end_ms))
+            else:
+                break
         timed.extend(_share(current[at:stop], position, until))
         position, at = until, stop
     return timed
+
+
+def _next_span(spans: list[tuple[int, int] | None], at: int) -> int:
+    return next((index for index in range(at, len(spans)) if spans[index] is not None), len(spans))
+
+
+def _start_of(spans: list[tuple[int, int] | None], at: int, end_ms: int) -> int:
+    span = spans[at] if at < len(spans) else None
+    return end_ms if span is None else min(span[0], end_ms)
 
 
 def _share(words: list[str], start_ms: int, end_ms: int) -> Iterator[TimedWord]:
