@@ -80,19 +80,22 @@ def decode_samples(data: bytes, encoding: Encoding) -> NDArray[np.float32]:
         return MULAW_VALUES[np.frombuffer(data, np.uint8)]
     if encoding is Encoding.ALAW:
         return ALAW_VALUES[np.frombuffer(data, np.uint8)]
+    if encoding is Encoding.FLOAT32:
+        # Floats may hold anything, not-a-number and infinities included.
+        values: NDArray[np.float32] = np.nan_to_num(np.frombuffer(data, "<f4"), nan=0.0)
+        return values.clip(-1, 1)
     if encoding is Encoding.PCM8:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
-    if encoding is Encoding.PCM16:
-        return np.frombuffer(data, "<i2").astype(np.float32) / 32768
-    if encoding is Encoding.PCM32:
-        return (np.frombuffer(data, "<i4") / 2147483648).astype(np.float32)
+        return _scaled(np.frombuffer(data, np.uint8).astype(np.int16) - 128, 128)
     if encoding is Encoding.PCM24:
         parts = np.frombuffer(data, np.uint8).reshape(-1, 3).astype(np.int32)
-        values = (parts[:, 0] << 8) | (parts[:, 1] << 16) | (parts[:, 2] << 24)
-        return (values / 2147483648).astype(np.float32)
-    # Floats may hold anything, not-a-number and infinities included.
-    values = np.frombuffer(data, "<f4")
-    return np.clip(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1).astype(np.float32)
+        return _scaled((parts[:, 0] << 8) | (parts[:, 1] << 16) | (parts[:, 2] << 24), 1 << 31)
+    if encoding is Encoding.PCM32:
+        return _scaled(np.frombuffer(data, "<i4"), 1 << 31)
+    return _scaled(np.frombuffer(data, "<i2"), 1 << 15)
+
+
+def _scaled(values: NDArray[np.signedinteger], full_scale: int) -> NDArray[np.float32]:
+    return values.astype(np.float32) / np.float32(full_scale)
 
 
 def check_rate(rate_hz: int) -> None:

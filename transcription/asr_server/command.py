@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
 def add_arguments(parser: argparse.ArgumentParser, max_streams: int = DEFAULT_MAX_STREAMS) -> None:
     """The options of the server, with the given defaults."""
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port; 0 takes a free one")
     parser.add_argument("--max-streams", type=_positive, default=max_streams, help="streams at a time")
     parser.add_argument("--model-path", default=None, help="folder of another Moonshine model")
     parser.add_argument("--threads", type=_not_negative, default=0, help="model threads; 0 is automatic")

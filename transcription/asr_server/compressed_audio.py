@@ -78,6 +78,7 @@ class FlacDecoder(_CodecOutput):
         super().__init__("flac")
         self._head = bytearray()
         self._in_frames = False
+        self._has_parsed = False
 
     def push(self, data: bytes) -> Iterator[NDArray[np.float32]]:
         if not self._in_frames:
@@ -88,14 +89,18 @@ class FlacDecoder(_CodecOutput):
             self._in_frames = True
             data = bytes(self._head[begin:])
             self._head.clear()
-        for packet in self._codec.parse(data):
-            yield from self._decode(packet)
+        if data:  # no data would mean the end to the parser
+            self._has_parsed = True
+            for packet in self._codec.parse(data):
+                yield from self._decode(packet)
 
     def finish(self) -> Iterator[NDArray[np.float32]]:
-        if not self._in_frames:
+        if not self._has_parsed:
             raise RequestError("audio_content", "the FLAC file ends before its first frame")
-        for packet in self._codec.parse(b""):
-            yield from self._decode(packet)
+        # Each flush of the parser gives one of the frames it holds back, about ten.
+        while packets := self._codec.parse(b""):
+            for packet in packets:
+                yield from self._decode(packet)
         yield from self._decode(None)
 
     def _frames_begin(self) -> int | None:

@@ -16,7 +16,8 @@ FRAME_MS = FRAME_SAMPLES // SAMPLES_PER_MS
 
 SPEECH_PROBABILITY = 0.5
 PRE_ROLL_MS = 300
-TAIL_MS = 200
+# Measured over the clips at four offsets: 5.1 % word errors with 300 ms, 6.4 % with 200 ms.
+TAIL_MS = 300
 # Segments with less speech than this are clicks and breaths; the model invents words for them.
 MIN_VOICED_MS = 100
 # Beyond about 30 s in one piece the model's output falls apart.

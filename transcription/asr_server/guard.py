@@ -36,11 +36,12 @@ def is_looped(text: str) -> bool:
     words = plain_words(text)
     for size in range(1, MAX_GROUP_WORDS + 1):
         limit = MAX_REPEATS * 2 if size == 1 else MAX_REPEATS
-        repeats = 1
-        for at in range(size, len(words) - size + 1):
-            # A run of equal groups is a run of equal words at distance `size`.
-            repeats = repeats + 1 if words[at] == words[at - size] else 1
-            if repeats > limit * size:
+        # A group that comes n times is a run of (n - 1) * size words, each equal to the one `size`
+        # before it.
+        run = 0
+        for at in range(size, len(words)):
+            run = run + 1 if words[at] == words[at - size] else 0
+            if run >= limit * size:
                 return True
     return False
 

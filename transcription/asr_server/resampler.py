@@ -79,15 +79,15 @@ class Resampler:
         first = self._emitted
         self._emitted += count
         if self._identity:
-            block, self._input = self._input[:count], self._input[count:]
             self._input_start += count
-            return block
+            unchanged, self._input = self._input[:count], self._input[count:]
+            return unchanged
         ticks = np.arange(first, first + count, dtype=np.int64) * self._down
         taps = self._bank.shape[1]
         phase = (ticks % self._up) * self._bank.shape[0] // self._up
         begin = ticks // self._up - (self._half - 1) - self._input_start
         windows = np.lib.stride_tricks.sliding_window_view(self._input, taps)[begin]
-        block = np.einsum("ij,ij->i", windows, self._bank[phase])
+        block: NDArray[np.float32] = np.einsum("ij,ij->i", windows, self._bank[phase])
         used = int((first + count) * self._down // self._up - (self._half - 1) - self._input_start)
         self._input = self._input[max(used, 0) :]
         self._input_start += max(used, 0)

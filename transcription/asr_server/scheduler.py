@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .engine import Engine
 from .errors import EngineError, TooManyStreams
@@ -51,8 +51,8 @@ class Scheduler:
         self._max_jobs = max_jobs
         self._max_interims = max(1, len(engines) - 1)
         self._running_interims = 0
-        self._finals: list[_Job[object]] = []
-        self._interims: list[_Job[object]] = []
+        self._finals: list[_Job[Any]] = []
+        self._interims: list[_Job[Any]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
@@ -83,7 +83,7 @@ class Scheduler:
         with self._changed:
             if self._closed or len(self._finals) + len(self._interims) >= self._max_jobs:
                 raise TooManyStreams("the recogniser's queue is full")
-            heapq.heappush(queue, job)  # type: ignore[arg-type]
+            heapq.heappush(queue, job)
             self._changed.notify()
         result.add_done_callback(lambda done: self._withdraw(job) if done.cancelled() else None)
         return result
@@ -105,11 +105,11 @@ class Scheduler:
         queue = self._finals if job.urgency is Urgency.FINAL else self._interims
         with self._changed:
             if job in queue:
-                queue.remove(job)  # type: ignore[arg-type]
+                queue.remove(job)
                 heapq.heapify(queue)
         job.work = None
 
-    def _next(self) -> _Job[object] | None:
+    def _next(self) -> _Job[Any] | None:
         with self._changed:
             while not self._closed:
                 if self._finals:
@@ -133,7 +133,7 @@ class Scheduler:
         finally:
             engine.close()
 
-    def _run_job(self, job: _Job[object], engine: Engine) -> None:
+    def _run_job(self, job: _Job[Any], engine: Engine) -> None:
         work = job.work
         if work is None:
             return
@@ -148,7 +148,7 @@ class Scheduler:
             job.loop.call_soon_threadsafe(_resolve, job.result, outcome, error)
 
 
-def _resolve(result: asyncio.Future[object], outcome: object, error: EngineError | None) -> None:
+def _resolve(result: asyncio.Future[Any], outcome: object, error: EngineError | None) -> None:
     if result.done():
         return
     if error is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -72,7 +72,7 @@ class RecognitionStream:
 
     async def results(
         self, requests: AsyncIterator[riva_asr_pb2.StreamingRecognizeRequest]
-    ) -> AsyncIterator[riva_asr_pb2.StreamingRecognitionResult]:
+    ) -> AsyncGenerator[riva_asr_pb2.StreamingRecognitionResult, None]:
         """Results in the order of the audio, until the client has half-closed and all is said.
 
         Raises RequestError, ClientSilent or EngineError; the stream is over then.

@@ -10,7 +10,7 @@ _EDGE_MARKS = ".,;:!?\"()[]{}-\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
 _EDGES = re.compile(rf"^[{re.escape(_EDGE_MARKS)}]+|[{re.escape(_EDGE_MARKS)}]+$")
 _KEEPS_CAPITAL = re.compile(r"^(I|I'\w+|[A-Z0-9][A-Z0-9'&.-]*[A-Z0-9.][A-Za-z']?)$")
 _PROFANITY = re.compile(
-    r"\b((?:mother)?fuck\w*|shit\w*|bullshit\w*|cunts?|bitch\w*|asshole\w*|bastards?|dickheads?|wankers?)\b",
+    r"\b((?:mother)?fuck\w*|(?:bull)?shit(?:s|ty|ting|ted)?|cunts?|bitch\w*|asshole\w*|bastards?|dickheads?|wankers?)\b",
     re.IGNORECASE,
 )
 

@@ -16,12 +16,13 @@ from transcription.asr_server.server import serve
 
 class Command(BaseCommand):
     help = "Run the embedded speech recogniser, a server that speaks Riva's gRPC interface."
-    requires_system_checks: list[str] = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         config = get_config()
         add_arguments(parser, max_streams=config.asr_max_streams)
-        parser.set_defaults(model_path=config.asr_model_path, threads=config.asr_threads)
+        model_path = str(config.asr_model_path) if config.asr_model_path else None
+        parser.set_defaults(model_path=model_path, threads=config.asr_threads)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
