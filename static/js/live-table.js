@@ -1,0 +1,129 @@
+/** The live table: rows by session id, newest first, standing still while somebody is in it. */
+
+import { LiveRow } from "./live-row.js";
+
+export class LiveTable {
+  /** onChange(): called whenever what is shown may have changed. sessionUrl(id): the session's page. */
+  constructor({ table, body, template, sessionUrl, onChange }) {
+    Object.assign(this, { table, body, template, sessionUrl, onChange });
+    this.rows = new Map();
+    this.waiting = new Map(); // new sessions, while the pointer or focus is in the table
+    this.filter = { words: [], state: "" };
+    this.active = null;
+  }
+
+  connect() {
+    this.body.addEventListener("focusin", (event) => this._activate(event.target.closest("tr")));
+    for (const name of ["pointerleave", "focusout"]) {
+      this.body.addEventListener(name, () => queueMicrotask(() => this._settle()));
+    }
+  }
+
+  /** Replaces everything. */
+  replace(sessions) {
+    const ids = new Set(sessions.map(({ session_id: id }) => id));
+    for (const id of [...this.rows.keys(), ...this.waiting.keys()]) if (!ids.has(id)) this._remove(id);
+    this.merge(sessions, []);
+  }
+
+  merge(sessions, ended) {
+    for (const id of ended) this._remove(id);
+    const known = sessions.filter(({ session_id: id }) => this.rows.has(id));
+    const fresh = sessions.filter(({ session_id: id }) => !this.rows.has(id));
+    for (const data of known) this.rows.get(data.session_id).update(data);
+    for (const data of fresh) this.waiting.set(data.session_id, data);
+    if (!this.isInUse || !this.rows.size) this.showWaiting();
+    this.apply();
+  }
+
+  get isInUse() {
+    return this.body.matches(":hover") || this.body.contains(document.activeElement);
+  }
+
+  get size() {
+    return this.rows.size + this.waiting.size;
+  }
+
+  get shown() {
+    return [...this.rows.values()].filter((row) => !row.element.hidden);
+  }
+
+  showWaiting() {
+    for (const data of this.waiting.values()) this._add(data);
+    this.waiting.clear();
+    this.apply();
+  }
+
+  setFilter(filter) {
+    this.filter = filter;
+    this.apply();
+  }
+
+  /** How many rows there are of each state, whatever the filter. */
+  countStates() {
+    const counts = { "": this.rows.size };
+    for (const row of this.rows.values()) counts[row.state] = (counts[row.state] ?? 0) + 1;
+    return counts;
+  }
+
+  apply() {
+    const { words, state } = this.filter;
+    for (const row of this.rows.values()) {
+      row.element.hidden = Boolean((state && row.state !== state) || !row.matches(words));
+    }
+    this._keepOneTabStop();
+    this.onChange();
+  }
+
+  tick(nowMs) {
+    for (const row of this.rows.values()) row.tick(nowMs);
+  }
+
+  /** Move the focus by rows; from outside the table to its first or last row. */
+  move(step) {
+    const elements = [...this.body.children].filter((element) => !element.hidden);
+    const at = elements.indexOf(this.active);
+    const next = at < 0 || !this.body.contains(document.activeElement) ? (step > 0 ? 0 : elements.length - 1) : at + step;
+    elements[Math.max(0, Math.min(elements.length - 1, next))]?.focus();
+  }
+
+  get activeRow() {
+    return this.body.contains(document.activeElement) ? (this.rows.get(this.active?.dataset.id) ?? null) : null;
+  }
+
+  row(element) {
+    return this.rows.get(element.closest("tr")?.dataset.id) ?? null;
+  }
+
+  _add(data) {
+    const row = new LiveRow(this.template, this.sessionUrl(data.session_id));
+    row.update(data);
+    this.rows.set(data.session_id, row);
+    const older = [...this.body.children].find((element) => {
+      return this.rows.get(element.dataset.id).data.started_at < data.started_at;
+    });
+    this.body.insertBefore(row.element, older ?? null);
+  }
+
+  _remove(id) {
+    this.waiting.delete(id);
+    this.rows.get(id)?.element.remove();
+    this.rows.delete(id);
+  }
+
+  _settle() {
+    if (this.waiting.size && !this.isInUse) this.showWaiting();
+  }
+
+  _activate(element) {
+    this.active = element;
+    this._keepOneTabStop();
+  }
+
+  /** A roving tab stop: one row can be reached by Tab, the others by j and k. */
+  _keepOneTabStop() {
+    const elements = [...this.body.children].filter((element) => !element.hidden);
+    if (!elements.includes(this.active)) this.active = elements[0] ?? null;
+    for (const element of elements) element.tabIndex = element === this.active ? 0 : -1;
+  }
+}

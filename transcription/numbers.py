@@ -1,0 +1,36 @@
+"""The figures on top of the console that the database knows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Q, Sum
+from django.utils import timezone
+
+from transcription.models import TranscriptionSession
+
+State = TranscriptionSession.State
+
+
+def console_numbers(now: datetime | None = None) -> dict[str, int]:
+    """Sessions and audio begun today, and what failed or was interrupted in the last hour.
+
+    Today begins at midnight of the site's time zone; audio of live sessions counts once they have ended.
+    """
+    now = now or timezone.now()
+    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = TranscriptionSession.objects.filter(created_at__gte=midnight).exclude(state=State.CREATED)
+    counted = today.aggregate(sessions=Count("pk"), audio_ms=Sum("audio_ms"))
+    hour_ago = now - timedelta(hours=1)
+    # A session lasts a day at most, which lets the index on created_at narrow the search.
+    recent = TranscriptionSession.objects.filter(created_at__gte=now - timedelta(days=1), ended_at__gte=hour_ago)
+    ended = recent.aggregate(
+        failed=Count("pk", filter=Q(state=State.FAILED)),
+        interrupted=Count("pk", filter=Q(state=State.INTERRUPTED)),
+    )
+    return {
+        "sessions_today": counted["sessions"],
+        "audio_today_ms": counted["audio_ms"] or 0,
+        "failed_last_hour": ended["failed"],
+        "interrupted_last_hour": ended["interrupted"],
+    }

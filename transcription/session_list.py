@@ -1,0 +1,173 @@
+"""The list of past sessions: what may be filtered by, and pages of it by key, however long it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from transcription.access import Who, listed_sessions, visible_sessions
+from transcription.models import TranscriptionSession
+from transcription.search import Hit, search_segments, search_sessions
+
+PAGE_SIZE = 50
+MAX_COUNT = 1000
+HITS_PER_SESSION = 3
+# Of a transcript, on one page of it: what a browser shows with ease.
+SEGMENTS_PER_PART = 1000
+
+State = TranscriptionSession.State
+
+
+class SessionFilterForm(forms.Form):
+    """The filter bar. Everything in it is in the query string, so that a filtered list can be linked to."""
+
+    q = forms.CharField(label=_("Search"), required=False, max_length=200)
+    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("Any state")), *State.choices])
+    language = forms.CharField(label=_("Language"), required=False, max_length=35)
+    period = forms.ChoiceField(
+        label=_("Started"),
+        required=False,
+        choices=[("", _("Any time")), ("today", _("Today")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))],
+    )
+    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
+    length = forms.TypedChoiceField(
+        label=_("Length"),
+        required=False,
+        coerce=int,
+        empty_value=0,
+        choices=[
+            ("", _("Any length")),
+            ("10", _("10 s or more")),
+            ("60", _("1 min or more")),
+            ("600", _("10 min or more")),
+            ("1800", _("30 min or more")),
+        ],
+    )
+    mine = forms.BooleanField(label=_("Only mine"), required=False)
+
+    def filter(self, who: Who, user_id: int | None) -> QuerySet[TranscriptionSession]:
+        """The sessions that match, of those `who` may see; fields that are wrong filter nothing."""
+        self.is_valid()
+        asked = self.cleaned_data
+        sessions = find(who, asked.get("q", "")).filter(_started(asked))
+        if asked.get("state"):
+            sessions = sessions.filter(state=asked["state"])
+        if asked.get("language"):
+            sessions = sessions.filter(language__istartswith=asked["language"])
+        if asked.get("length"):
+            sessions = sessions.filter(audio_ms__gte=asked["length"] * 1000)
+        if asked.get("mine") and user_id is not None:
+            sessions = sessions.filter(Q(owner=user_id) | Q(api_key__owner=user_id))
+        return sessions
+
+    @property
+    def is_filtering(self) -> bool:
+        return any(self.cleaned_data.get(name) for name in self.fields)
+
+    @property
+    def has_more_open(self) -> bool:
+        """Whether a filter of the folded part is in use."""
+        return any(self.cleaned_data.get(name) for name in ("language", "since", "until", "length"))
+
+
+def find(who: Who, text: str) -> QuerySet[TranscriptionSession]:
+    """All listed sessions without a text; with one those that match, of sessions whose text may be read.
+
+    Searching texts that may not be read would tell their words.
+    """
+    return search_sessions(visible_sessions(who), text) if text.strip() else listed_sessions(who)
+
+
+def _started(asked: dict[str, Any]) -> Q:
+    since, until = asked.get("since"), asked.get("until")
+    today = timezone.localdate()
+    if asked.get("period") == "today":
+        since = today
+    elif asked.get("period"):
+        since = today - timedelta(days=int(asked["period"]) - 1)
+    started = Q()
+    if since:
+        started &= Q(created_at__gte=_midnight(since))
+    if until:
+        started &= Q(created_at__lt=_midnight(until + timedelta(days=1)))
+    return started
+
+
+def _midnight(day: Any) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of sessions, newest first. older, newer: what to ask for next, or "" at an end."""
+
+    sessions: list[TranscriptionSession]
+    older: str
+    newer: str
+
+
+def read_page(sessions: QuerySet[TranscriptionSession], *, before: str = "", after: str = "") -> Page:
+    """The page before or after a place (older, newer of another page); the newest for none, or for nonsense."""
+    rows = sessions.select_related("owner", "api_key__owner")
+    place = parse_place(after)
+    if place:
+        created_at, pk = place
+        newer = rows.filter(Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk))
+        found = list(newer.order_by("created_at", "pk")[: PAGE_SIZE + 1])
+        if len(found) > PAGE_SIZE:
+            return _page(found[:PAGE_SIZE][::-1], has_older=True, has_newer=True)
+        # The newest page is always full, so that going back ends where one began.
+    elif place := parse_place(before):
+        created_at, pk = place
+        rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=pk))
+    found = list(rows.order_by("-created_at", "-pk")[: PAGE_SIZE + 1])
+    return _page(found[:PAGE_SIZE], has_older=len(found) > PAGE_SIZE, has_newer=bool(before) and not after)
+
+
+def _page(sessions: list[TranscriptionSession], *, has_older: bool, has_newer: bool) -> Page:
+    if not sessions:
+        return Page([], "", "")
+    older = make_place(sessions[-1]) if has_older else ""
+    newer = make_place(sessions[0]) if has_newer else ""
+    return Page(sessions, older, newer)
+
+
+def make_place(session: TranscriptionSession) -> str:
+    return f"{session.created_at.isoformat()}_{session.pk}"
+
+
+def parse_place(text: str) -> tuple[datetime, int] | None:
+    moment, _separator, pk = text.rpartition("_")
+    try:
+        created_at = datetime.fromisoformat(moment)
+        number = int(pk)
+    except ValueError:
+        return None
+    return (created_at, number) if timezone.is_aware(created_at) and 0 <= number < 2**63 else None
+
+
+def capped_count(sessions: QuerySet[TranscriptionSession]) -> tuple[int, bool]:
+    """How many there are, and whether there are more: counting stops at MAX_COUNT."""
+    count = sessions.order_by()[: MAX_COUNT + 1].count()
+    return min(count, MAX_COUNT), count > MAX_COUNT
+
+
+def hits_by_session(who: Who, text: str, sessions: Iterable[TranscriptionSession]) -> dict[int, list[Hit]]:
+    """Where a text was found, at most HITS_PER_SESSION for each session, by its key."""
+    if not text.strip():
+        return {}
+    readable = visible_sessions(who).filter(pk__in=[session.pk for session in sessions])
+    hits: dict[int, list[Hit]] = {}
+    for hit in search_segments(text, readable, limit=PAGE_SIZE * HITS_PER_SESSION):
+        of_session = hits.setdefault(hit.session.pk, [])
+        if len(of_session) < HITS_PER_SESSION:
+            of_session.append(hit)
+    return hits

@@ -1,0 +1,39 @@
+"""Numbers and times as the pages write them."""
+
+from __future__ import annotations
+
+from django import template
+
+from transcription.models import TranscriptSegment
+from transcription.session_list import SEGMENTS_PER_PART
+
+register = template.Library()
+
+UNMEASURED = "\u2013"
+
+
+@register.filter
+def duration(ms: int | None) -> str:
+    """252 000 ms as `04:12`; from an hour on `1:04:12`."""
+    minutes, seconds = divmod(int(ms or 0) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes:02}:{seconds:02}"
+
+
+@register.filter
+def seconds(ms: int | None) -> str:
+    """340 ms as `0.34 s`; nothing measured as a dash."""
+    return UNMEASURED if ms is None else f"{ms / 1000:.2f} s"
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """12345 as `12 345`, with a narrow space that no language misreads."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+@register.simple_tag
+def part_of(segment: TranscriptSegment) -> str:
+    """The query that shows the part of a long transcript in which a segment is."""
+    part = segment.index // SEGMENTS_PER_PART
+    return f"?part={part}" if part else ""

@@ -1,0 +1,22 @@
+"""Addresses of the pages."""
+
+from __future__ import annotations
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import URLPattern, URLResolver, path
+
+from transcription import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", views.record, name="record"),
+    path("console/", views.live, name="live"),
+    path("console/numbers/", views.numbers, name="numbers"),
+    path("console/health/", views.health, name="health"),
+    path("console/sessions/", views.sessions, name="sessions"),
+    path("console/sessions/<slug:public_id>/", views.session, name="session"),
+    path("console/sessions/<slug:public_id>/export.<str:format>", views.session_export, name="session_export"),
+    path("console/sessions/<slug:public_id>/stop/", views.session_stop, name="session_stop"),
+    path("console/sessions/<slug:public_id>/delete/", views.session_delete, name="session_delete"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+]

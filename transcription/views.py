@@ -1,0 +1,266 @@
+"""The pages. Who may see what is decided in access.py alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from speechsite.config import get_config
+from transcription import access, services
+from transcription.auth import request_principal
+from transcription.errors import NotAllowed, NotAuthenticated, NotFound, SessionTaken, TranscriptionError
+from transcription.exports import CONTENT_TYPES, transcript_response
+from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.numbers import console_numbers
+from transcription.options import TranscriptionConfig
+from transcription.page_words import TONES, end_in_words
+from transcription.principals import Principal
+from transcription.process import get_process
+from transcription.riva.offer import ANY_LANGUAGE, RivaModel
+from transcription.session_list import (
+    SEGMENTS_PER_PART,
+    SessionFilterForm,
+    capped_count,
+    hits_by_session,
+    read_page,
+)
+
+DESCRIBE_TIMEOUT_S = 1.0
+DEFAULT_LANGUAGE = TranscriptionConfig().language
+
+View = Callable[..., HttpResponseBase]
+
+
+def page(view: View) -> View:
+    """A view for whoever the request stands for, given as its second argument; our errors become pages."""
+
+    @functools.wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return view(request, request_principal(request), *args, **kwargs)
+        except NotAuthenticated:
+            return redirect_to_login(request.get_full_path())
+        except NotFound as error:
+            raise Http404(error.message) from None
+        except NotAllowed as error:
+            raise PermissionDenied(error.message) from None
+
+    return never_cache(wrapped)
+
+
+@require_safe
+async def record(request: HttpRequest) -> HttpResponseBase:
+    """The recording page, open to whoever may open its socket."""
+    languages = await offered_languages()
+    return await sync_to_async(_record)(request, languages)
+
+
+@page
+def _record(request: HttpRequest, principal: Principal, languages: list[str]) -> HttpResponse:
+    limit_s = round(get_config().session_timeout_minutes * 60)
+    minutes, seconds = divmod(limit_s, 60)
+    context = {
+        "languages": languages,
+        "limit_ms": limit_s * 1000,
+        "limit_text": _("%(count)s min") % {"count": minutes} if not seconds else _("%(count)s s") % {"count": limit_s},
+        "sessions_url": reverse("sessions"),
+    }
+    return render(request, "record.html", context)
+
+
+async def offered_languages() -> list[str]:
+    """What the recogniser offers, the default first; the default alone where it does not say in time."""
+    try:
+        models = await get_process().recogniser.describe(DESCRIBE_TIMEOUT_S)
+    except TranscriptionError:
+        models = []
+    return list_languages(models)
+
+
+def list_languages(models: Sequence[RivaModel]) -> list[str]:
+    """The languages of models for live audio, the default first if it is among them or there are none."""
+    offered = {language for model in models if model.streaming for language in model.languages}
+    offered.discard(ANY_LANGUAGE)
+    return sorted(offered, key=lambda language: (language != DEFAULT_LANGUAGE, language)) or [DEFAULT_LANGUAGE]
+
+
+@require_GET
+@page
+def live(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """The console: who speaks right now. Its rows come over `/ws/console/`."""
+    if not request.user.is_authenticated:
+        raise NotAuthenticated(_("Log in to see live sessions."))
+    if not access.may_watch_live(principal):
+        return render(request, "console/not_allowed.html", status=403)
+    context = {
+        "numbers": console_numbers(),
+        "capacity": get_config().max_concurrent_sessions,
+        "last_session": _last_session(principal),
+        "may_stop": request.user.has_perm(access.Permission.STOP),
+    }
+    return render(request, "console/live.html", context)
+
+
+def _last_session(principal: Principal) -> TranscriptionSession | None:
+    ended = access.listed_sessions(principal).filter(ended_at__isnull=False)
+    return ended.order_by("-created_at", "-pk").first()
+
+
+@require_GET
+@page
+def numbers(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """The console's figures that change slowly, for its script."""
+    if not access.may_watch_live(principal):
+        raise NotAllowed(_("This needs the permission to watch live sessions."))
+    return JsonResponse(console_numbers())
+
+
+@require_GET
+@page
+def sessions(request: HttpRequest, principal: Principal) -> HttpResponse:
+    form = SessionFilterForm(request.GET)
+    found = form.filter(principal, principal.user_id)
+    shown = read_page(found, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
+    count, has_more = capped_count(found)
+    hits = hits_by_session(principal, form.cleaned_data.get("q", ""), shown.sessions)
+    context = {
+        "form": form,
+        "rows": [_row(session, hits.get(session.pk, [])) for session in shown.sessions],
+        "page": shown,
+        "count": count,
+        "has_more": has_more,
+        "query": _query_without(request, "before", "after"),
+        "may_filter_mine": request.user.is_authenticated,
+    }
+    return render(request, "console/sessions.html", context)
+
+
+def _row(session: TranscriptionSession, hits: list[Any]) -> dict[str, Any]:
+    return {"session": session, "tone": TONES.get(session.state, ""), "who": speaker_of(session), "hits": hits}
+
+
+def speaker_of(session: TranscriptionSession) -> str:
+    """Whose session it is, in a word or two."""
+    if session.owner is not None:
+        return session.owner.get_full_name() or session.owner.get_username()
+    if session.api_key is not None:
+        return session.api_key.name
+    return _("this machine")
+
+
+def _query_without(request: HttpRequest, *names: str) -> str:
+    query = request.GET.copy()
+    for name in names:
+        query.pop(name, None)
+    return query.urlencode()
+
+
+@require_GET
+@page
+def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpResponse:
+    """One session, while it is live or afterwards."""
+    found = access.get_session(public_id, principal)
+    may_read = access.may_read_text(principal, found)
+    context = {
+        "session": found,
+        "tone": TONES.get(found.state, ""),
+        "who": speaker_of(found),
+        "end_reason": end_in_words(found),
+        "may_read": may_read,
+        "may_stop": access.may_stop(principal, found),
+        "may_export": may_read and access.may_export(principal, found),
+        "may_delete": access.may_delete(principal, found),
+        "formats": list(CONTENT_TYPES),
+        **(_transcript_part(found, request.GET.get("part", "")) if may_read else {}),
+    }
+    template = "console/session_ended.html" if found.has_ended else "console/session_live.html"
+    return render(request, template, context)
+
+
+def _transcript_part(session: TranscriptionSession, part: str) -> dict[str, Any]:
+    """One part of the transcript; live sessions show their last."""
+    segments = TranscriptSegment.objects.filter(session=session).order_by("index")
+    last_part = max(0, session.next_seq - 1) // SEGMENTS_PER_PART
+    default = 0 if session.has_ended else last_part
+    number = min(int(part), last_part) if part.isdecimal() and len(part) < 9 else default
+    first = number * SEGMENTS_PER_PART
+    shown = list(segments.filter(index__gte=first)[:SEGMENTS_PER_PART])
+    return {
+        "segments": shown,
+        "last_index": shown[-1].index if shown else -1,
+        "part": number,
+        "parts": range(last_part + 1),
+        "text_words": sum(len(segment.text.split()) for segment in shown),
+    }
+
+
+@require_GET
+@page
+def session_export(request: HttpRequest, principal: Principal, public_id: str, format: str) -> HttpResponseBase:
+    found = access.get_session(public_id, principal, access.exportable_sessions(principal))
+    if format not in CONTENT_TYPES:
+        raise NotFound(_("There is no such file format."))
+    return transcript_response(request, found, format)
+
+
+@require_POST
+@page
+def session_stop(request: HttpRequest, principal: Principal, public_id: str) -> HttpResponse:
+    """Stop a live session; the reason is told to the speaker. JSON for the console's script."""
+    found = access.get_session(public_id, principal, access.stoppable_sessions(principal))
+    was_live = services.request_stop(found, request.user, request.POST.get("reason", ""))
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"stop_requested": was_live})
+    if was_live:
+        messages.success(request, _("The session is being stopped; its last words are still stored."))
+    else:
+        messages.info(request, _("The session had already ended."))
+    return redirect("session", public_id=public_id)
+
+
+@require_POST
+@page
+def session_delete(request: HttpRequest, principal: Principal, public_id: str) -> HttpResponse:
+    found = access.get_session(public_id, principal, access.deletable_sessions(principal))
+    try:
+        services.delete_session(found)
+    except SessionTaken as error:
+        messages.error(request, error.message)
+        return redirect("session", public_id=public_id)
+    messages.success(request, _("Deleted: %(title)s") % {"title": str(found)})
+    return redirect("sessions")
+
+
+@require_GET
+@page
+def health(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """What /readyz says, in words; the script asks it from the browser, so that what is shown is what probes see."""
+    return render(request, "console/health.html")
+
+
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    message = str(exception) if isinstance(exception, PermissionDenied) else ""
+    return render(request, "403.html", {"message": message}, status=403)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Without context processors: what they need may be what failed."""
+    content = render_to_string("500.html", {"project_name": get_config().project_name})
+    return HttpResponse(content, status=500)
