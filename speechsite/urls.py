@@ -1,7 +1,7 @@
 """Addresses of the whole site."""
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from speechsite.config import get_config
 from transcription.api import api
@@ -9,4 +9,9 @@ from transcription.api import api
 urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{get_config().api_v1_str.removeprefix('/')}/", api.urls),
     path("admin/", admin.site.urls),
+    path("", include("transcription.urls")),
 ]
+
+handler403 = "transcription.views.permission_denied"
+handler404 = "transcription.views.page_not_found"
+handler500 = "transcription.views.server_error"
