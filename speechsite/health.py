@@ -54,20 +54,22 @@ class Report:
 class DatabaseProbe:
     """`SELECT 1` on a thread of its own: a database that hangs blocks neither the loop nor the store's threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, query: Callable[[], None] | None = None, timeout_s: float = DATABASE_TIMEOUT_S) -> None:
+        self._query = query or _select_one
+        self._timeout_s = timeout_s
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="health")
         self._running: asyncio.Future[None] | None = None
 
     async def check(self) -> str:
         if self._running is not None and not self._running.done():
-            raise CheckFailed(f"no answer for over {DATABASE_TIMEOUT_S:g} s")
-        self._running = asyncio.get_running_loop().run_in_executor(self._threads, _select_one)
+            raise CheckFailed(f"no answer for over {self._timeout_s:g} s")
+        self._running = asyncio.get_running_loop().run_in_executor(self._threads, self._query)
         # The future outlives the wait; its error, if any, was then told as "no answer".
         self._running.add_done_callback(lambda future: future.cancelled() or future.exception())
         try:
-            await asyncio.wait_for(asyncio.shield(self._running), DATABASE_TIMEOUT_S)
+            await asyncio.wait_for(asyncio.shield(self._running), self._timeout_s)
         except TimeoutError:
-            raise CheckFailed(f"no answer within {DATABASE_TIMEOUT_S:g} s") from None
+            raise CheckFailed(f"no answer within {self._timeout_s:g} s") from None
         except DatabaseError as error:
             # The server's own text may carry its address and user.
             log.warning("database check failed", error=str(error).strip())

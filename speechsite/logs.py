@@ -36,6 +36,7 @@ SAFE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,%d}" % MAX_REQUEST_ID_CHARACTER
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 NO_STATUS = 0
 ABNORMAL_CLOSE = 1006
+REFUSED = 403
 
 log = structlog.stdlib.get_logger("speechsite.requests")
 
@@ -133,7 +134,8 @@ class LoggedApplication:
     """ASGI: gives each request and connection an id, puts it on every log line, and logs one line at its end.
 
     The id is in `scope["request_id"]` and goes back as X-Request-ID. A WebSocket's line carries its close
-    code, whoever closed; code 1006 stands for "no close code was ever heard".
+    code, whoever closed; code 1006 stands for "no close code was ever heard". One that was refused in the
+    handshake is logged with its HTTP status instead.
     """
 
     def __init__(self, application: ASGI3Application) -> None:
@@ -173,6 +175,7 @@ class _Exchange:
         self.request_id = request_id.encode()
         self.status = NO_STATUS if self.is_http else ABNORMAL_CLOSE
         self.closed = False
+        self.accepted = False
         self.started_at = time.monotonic()
         self._receive = receive
         self._send = send
@@ -189,8 +192,10 @@ class _Exchange:
             message = self._with_request_id(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
             self._close(message["status"])
+        elif kind == "websocket.accept":
+            self.accepted = True
         elif kind == "websocket.close" and not self.closed:
-            self._close(message.get("code") or 1000)
+            self._close((message.get("code") or 1000) if self.accepted else REFUSED)
         await self._send(message)
 
     def _close(self, status: int) -> None:
@@ -208,5 +213,7 @@ class _Exchange:
         if self.is_http:
             write = log.debug if self.path in QUIET_PATHS else log.info
             write("request", method=self.method, status=self.status, **facts)
-        else:
+        elif self.accepted or not self.closed:
             log.info("connection closed", code=self.status, **facts)
+        else:
+            log.info("connection refused", status=self.status, **facts)

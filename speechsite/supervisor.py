@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -47,15 +47,25 @@ class ChildSpec:
     tells_ready: bool = False
 
 
+def restart_delays_s() -> Iterator[float]:
+    """How long to wait before the first restart, the second and so on: doubling up to a bound."""
+    delay_s = FIRST_RESTART_DELAY_S
+    while True:
+        yield delay_s
+        delay_s = min(delay_s * 2, MAX_RESTART_DELAY_S)
+
+
 @dataclass
 class Child:
     """One program, kept running until it is stopped.
 
-    on_exit: called with the process id of each process that ended.
+    on_exit: called with the process id of each process that ended. kill_after_s: how long a process may take
+    to end once it was asked to.
     """
 
     spec: ChildSpec
     on_exit: Callable[[int], None] = lambda pid: None
+    kill_after_s: float = KILL_AFTER_S
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failed_starts: int = 0
     process: asyncio.subprocess.Process | None = None
@@ -66,7 +76,7 @@ class Child:
         self._task = asyncio.create_task(self._keep_running())
 
     async def _keep_running(self) -> None:
-        delay_s = FIRST_RESTART_DELAY_S
+        delays_s = restart_delays_s()
         while not self._stopping.is_set():
             started_at = time.monotonic()
             code = await self._run_once()
@@ -75,11 +85,11 @@ class Child:
             if not self.ready.is_set():
                 self.failed_starts += 1
             if time.monotonic() - started_at > HEALTHY_AFTER_S:
-                delay_s = FIRST_RESTART_DELAY_S
+                delays_s = restart_delays_s()
+            delay_s = next(delays_s)
             log.error("child ended", child=self.spec.name, code=code, restart_after_s=delay_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
-            delay_s = min(delay_s * 2, MAX_RESTART_DELAY_S)
 
     async def _run_once(self) -> int:
         ready_fd, write_fd = os.pipe() if self.spec.tells_ready else (-1, -1)
@@ -120,13 +130,13 @@ class Child:
         asyncio.get_running_loop().add_reader(ready_fd, read)
 
     async def stop(self) -> None:
-        """TERM, and KILL for one that is still there KILL_AFTER_S later. Returns once it is gone."""
+        """TERM, and KILL for one that is still there kill_after_s later. Returns once it is gone."""
         self._stopping.set()
         self._signal(signal.SIGTERM)
         if self._task is None:
             return
         try:
-            await asyncio.wait_for(asyncio.shield(self._task), KILL_AFTER_S)
+            await asyncio.wait_for(asyncio.shield(self._task), self.kill_after_s)
         except TimeoutError:
             log.error("child had to be killed", child=self.spec.name)
             self.kill()
