@@ -100,40 +100,50 @@ class ResultConverter:
         self._last_final_end_ms = 0
         self._interim_shown = False
 
-    def convert(self, response: Any, *, sent_ms: int | None = None) -> list[Result]:
+    def convert(self, response: Any, *, sent_ms: int | None = None, settles: bool = False) -> list[Result]:
         """The results of one StreamingRecognizeResponse: finals in order, then at most one interim a channel.
 
-        sent_ms: audio sent so far, ms of the stream; None where bytes say nothing about time.
+        sent_ms: audio sent so far, ms of the stream; None where bytes say nothing about time. settles: as in
+        Capabilities; an interim without text is then no progress, for its audio is heard but not settled.
         Riva splits an interim into a stable and a less stable piece: the pieces are joined, as in its own clients.
         """
         limit_ms = MAX_STREAM_MS if sent_ms is None else sent_ms + FUTURE_SLACK_MS
         results: list[Result] = []
         pieces: dict[int, list[Any]] = {}
         for result in response.results:
-            if not result.is_final:
+            if result.is_final or not result.alternatives:
+                results += self._decided(result, limit_ms)
+            else:
                 pieces.setdefault(result.channel_tag, []).append(result)
-            elif (final := self._final(result, limit_ms)) is not None:
-                results.append(final)
         for channel_pieces in pieces.values():
-            if (interim := self._interim(channel_pieces, limit_ms)) is not None:
-                results.append(interim)
+            results += self._interim(channel_pieces, limit_ms, settles=settles)
         return results
 
-    def _final(self, result: Any, limit_ms: int) -> FinalResult | Progress | None:
+    def _decided(self, result: Any, limit_ms: int) -> list[Result]:
+        """A final, or progress; progress also takes back an interim that came to nothing."""
         times = _Times(limit_ms)
         heard_ms = times.position(result.audio_processed)
         best = result.alternatives[0] if result.alternatives else None
-        text = clean_text(best.transcript.strip()) if best is not None else ""
-        if best is None or not text:
+        if best is not None and best.transcript.strip():
+            final = self._final(result, best, times, heard_ms)
             self._count(times)
-            return self._progress(heard_ms)
+            return [final]
+        self._count(times)
+        results: list[Result] = []
+        if self._interim_shown:
+            self._interim_shown = False
+            results.append(self._withdrawal(result.channel_tag))
+        if heard_ms is not None:
+            results.append(Progress(heard_ms + self._base_ms))
+        return results
+
+    def _final(self, result: Any, best: Any, times: _Times, heard_ms: int | None) -> FinalResult:
         self._interim_shown = False
         words = self._words(best.words, times) if self._with_words else ()
-        start_ms, end_ms = self._span(best.words, best.words, times, heard_ms, limit_ms)
+        start_ms, end_ms = self._span(best.words, best.words, times, heard_ms)
         self._last_final_end_ms = max(self._last_final_end_ms, end_ms)
-        self._count(times)
         return FinalResult(
-            text=text,
+            text=clean_text(best.transcript.strip()),
             start_ms=start_ms + self._base_ms,
             end_ms=end_ms + self._base_ms,
             confidence=_score(best.confidence),
@@ -144,42 +154,36 @@ class ResultConverter:
             audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
         )
 
-    def _interim(self, pieces: list[Any], limit_ms: int) -> InterimResult | Progress | None:
+    def _interim(self, pieces: list[Any], limit_ms: int, *, settles: bool) -> list[Result]:
         times = _Times(limit_ms)
         heard_ms = times.position(max(piece.audio_processed for piece in pieces))
-        hypotheses = [piece.alternatives[0] for piece in pieces if piece.alternatives]
+        hypotheses = [piece.alternatives[0] for piece in pieces]
         text = clean_text("".join(hypothesis.transcript for hypothesis in hypotheses).strip())
         if not text and not self._interim_shown:
             self._count(times)
-            return self._progress(heard_ms)
-        # An empty interim after one with text takes that text back.
+            return [] if settles or heard_ms is None else [Progress(heard_ms + self._base_ms)]
         self._interim_shown = bool(text)
-        words: list[Any] = []
-        if self._with_interim_words:
-            words = [word for hypothesis in hypotheses for word in hypothesis.words]
-        start_ms, end_ms = self._span(
-            next((hypothesis.words for hypothesis in hypotheses if hypothesis.words), ()),
-            next((hypothesis.words for hypothesis in reversed(hypotheses) if hypothesis.words), ()),
-            times,
-            heard_ms,
-            limit_ms,
-        )
-        converted = self._words(words, times)
+        with_words = [hypothesis.words for hypothesis in hypotheses if hypothesis.words] or [()]
+        start_ms, end_ms = self._span(with_words[0], with_words[-1], times, heard_ms)
+        infos = [info for words in with_words for info in words] if self._with_interim_words else []
+        words = self._words(infos, times)
         self._count(times)
-        return InterimResult(
+        interim = InterimResult(
             text=text,
             start_ms=start_ms + self._base_ms,
             end_ms=end_ms + self._base_ms,
             stability=_score(min(piece.stability for piece in pieces)),
-            words=converted,
+            words=words,
             alternatives=_alternatives(pieces[0].alternatives) if len(pieces) == 1 else (Alternative(text),),
             channel=pieces[0].channel_tag or None,
-            language=_language(hypotheses[0]) if hypotheses else None,
+            language=_language(hypotheses[0]),
             audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
         )
+        return [interim]
 
-    def _progress(self, heard_ms: int | None) -> Progress | None:
-        return None if heard_ms is None else Progress(heard_ms + self._base_ms)
+    def _withdrawal(self, channel_tag: int) -> InterimResult:
+        position_ms = self._last_final_end_ms + self._base_ms
+        return InterimResult(text="", start_ms=position_ms, end_ms=position_ms, channel=channel_tag or None)
 
     def _words(self, infos: Sequence[Any], times: _Times) -> tuple[Word, ...]:
         if not _have_times(infos):
@@ -201,21 +205,13 @@ class ResultConverter:
             )
         return tuple(words)
 
-    def _span(
-        self,
-        first: Sequence[Any],
-        last: Sequence[Any],
-        times: _Times,
-        heard_ms: int | None,
-        limit_ms: int,
-    ) -> tuple[int, int]:
+    def _span(self, first: Sequence[Any], last: Sequence[Any], times: _Times, heard_ms: int | None) -> tuple[int, int]:
         """From the first word to the last; without times, from the previous final to what was heard."""
         if _have_times(last):
             start_ms = times.clamp(first[0].start_time, 0)
             return start_ms, times.clamp(last[-1].end_time, start_ms)
-        if heard_ms is None:
-            heard_ms = self._last_final_end_ms if limit_ms == MAX_STREAM_MS else limit_ms - FUTURE_SLACK_MS
-        return min(self._last_final_end_ms, heard_ms), heard_ms
+        end_ms = self._last_final_end_ms if heard_ms is None else heard_ms
+        return min(self._last_final_end_ms, end_ms), end_ms
 
     def _count(self, times: _Times) -> None:
         if times.were_bad:

@@ -83,7 +83,7 @@ class RivaStream:
         Raises a TranscriptionError; the call is then cancelled.
         """
         try:
-            await self._write(config_request, timeout_s, self._opening_timed_out)
+            await self._write_config(config_request, timeout_s)
             await self._hear_refusal(refusal_grace_s)
         except BaseException:
             self.cancel()
@@ -120,7 +120,8 @@ class RivaStream:
                 if self._phase is Phase.OPENING:
                     self._phase = Phase.STREAMING
                     await self._learn_capabilities()
-                for result in self._converter.convert(response, sent_ms=self._sent_ms):
+                settles = self.capabilities.settles
+                for result in self._converter.convert(response, sent_ms=self._sent_ms, settles=settles):
                     yield result
         finally:
             if not self._call.done():
@@ -140,6 +141,18 @@ class RivaStream:
         if not self._audio_format.has_constant_rate:
             return None
         return self._audio_format.bytes_to_ms(self._sent_bytes)
+
+    async def _write_config(self, request: Any, timeout_s: float) -> None:
+        """A first write waits for the connection, and is not woken when the call is cancelled: hence the task."""
+        writing = asyncio.ensure_future(self._call.write(request))
+        timer = self._watch(timeout_s, self._opening_timed_out)
+        try:
+            await asyncio.wait({writing, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            if not writing.done() or writing.cancelled() or writing.exception() is not None:
+                await self._fail(None)
+        finally:
+            timer.cancel()
+            writing.cancel()
 
     async def _write(self, request: Any, timeout_s: float, on_timeout: Any) -> None:
         async with self._writing:

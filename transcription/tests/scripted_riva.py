@@ -25,8 +25,8 @@ class Script:
 
     delay_s: before each response. abort: the status and text the stream ends with, at once or after
     abort_after_ms. early_ok_after_ms: ends OK there. hang_after_ms: goes on reading and says nothing more.
-    deaf_after_ms: stops reading. mute_open: neither reads the config nor says anything. initial_metadata: sent
-    once the config is read; with settles it says that finals settle the audio. The rest as in ScriptedEngine.
+    deaf_after_ms: stops reading. mute_open: neither reads the config nor says anything. duplicate_finals: each
+    is sent twice. settles: initial metadata say so once the config is read. The rest as in ScriptedEngine.
     """
 
     delay_s: float = 0.0
@@ -50,7 +50,11 @@ class Script:
 
 @dataclass(slots=True)
 class StreamRecord:
-    """What one stream received and gave, as it happens. finals: their texts. config: StreamingRecognitionConfig."""
+    """What one stream received and gave, as it happens. finals: their texts. config: StreamingRecognitionConfig.
+
+    A client that cancels while it is read from may show as half-closed and ended: gRPC sometimes tells of the
+    end of its audio first.
+    """
 
     metadata: dict[str, str]
     config: Any = None
@@ -163,7 +167,7 @@ class ScriptedRiva:
         self._changed.set()
 
 
-class _Servicer(services.RivaSpeechRecognitionServicer):  # type: ignore[misc]
+class _Servicer(services.RivaSpeechRecognitionServicer):
     def __init__(self, riva: ScriptedRiva) -> None:
         self._riva = riva
 
