@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Awaitable, Mapping
 from datetime import datetime, timedelta
@@ -35,8 +36,10 @@ from transcription.origins import (
 from transcription.principals import LOCAL, Principal
 
 __all__ = [
+    "Lookups",
     "Principal",
     "WrongOrigin",
+    "aclose",
     "authenticate_socket",
     "is_loopback",
     "issue_start_token",
@@ -56,8 +59,29 @@ TOKEN_PROTOCOL_PREFIX = "speech.token."  # noqa: S105 - a name on the wire, not 
 MAX_CREDENTIAL_CHARACTERS = 2000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
-_threads = DatabaseThreads(size=2, name="auth")
-_keyring = Keyring(_threads)
+
+class Lookups:
+    """What looking up credentials needs: threads of its own and the cache of keys."""
+
+    def __init__(self) -> None:
+        self.threads = DatabaseThreads(size=2, name="auth")
+        self.keyring = Keyring(self.threads)
+
+    async def aclose(self) -> None:
+        await self.keyring.aclose()
+        await self.threads.aclose()
+
+
+@functools.lru_cache(maxsize=1)
+def _shared_lookups() -> Lookups:
+    return Lookups()
+
+
+async def aclose() -> None:
+    """Close the connections and forget the keys that this process's look-ups keep; the next one begins anew."""
+    lookups = _shared_lookups()
+    _shared_lookups.cache_clear()
+    await lookups.aclose()
 
 
 class WrongOrigin(NotAuthenticated):
@@ -66,22 +90,22 @@ class WrongOrigin(NotAuthenticated):
     default_reason = "wrong_origin"
 
 
-async def authenticate_socket(scope: Mapping[str, Any], *, keyring: Keyring | None = None) -> Principal:
+async def authenticate_socket(scope: Mapping[str, Any], *, lookups: Lookups | None = None) -> Principal:
     """Whom a WebSocket's credentials stand for.
 
     A key or token decides alone: cookies are then not looked at and any Origin may connect. Raises WrongOrigin
     where only a cookie or loopback speaks for a page of another site, NotAuthenticated for wrong or no
     credentials, and AtCapacity when the database does not answer in time.
     """
-    headers = socket_headers(scope)
+    headers, lookups = socket_headers(scope), lookups or _shared_lookups()
     credential = _bearer(headers.get("authorization")) or _token_of_subprotocols(scope)
     if credential is not None:
-        return await _credential_principal(credential, keyring or _keyring)
+        return await _credential_principal(credential, lookups.keyring)
     if "origin" in headers and not origin_is_allowed(scope):
         raise _refused("origin", WrongOrigin(_("This page may not use the service from its address.")))
     cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     if cookie and "origin" in headers:
-        user = await _answered(_threads.run(_user_of_cookie, cookie, timeout_s=LOOKUP_TIMEOUT_S))
+        user = await _answered(lookups.threads.run(_user_of_cookie, cookie, timeout_s=LOOKUP_TIMEOUT_S))
         if user is not None:
             return _user_principal(user)
     client = scope.get("client") or (None, 0)
@@ -167,7 +191,7 @@ def _key_principal(text: str) -> Principal | None:
     if len(text) > MAX_CREDENTIAL_CHARACTERS:
         return None
     try:
-        return _keyring.find_now(text)
+        return _shared_lookups().keyring.find_now(text)
     except Error as error:
         raise _cannot_check(error) from None
 
