@@ -10,6 +10,8 @@ import { StopDialog } from "./stop-dialog.js";
 
 const NUMBERS_EVERY_MS = 30_000;
 const NUMBERS_TIMEOUT_MS = 10_000;
+/** The server sends numbers every two seconds, whatever else happens. */
+const SILENCE_MS = 12_000;
 const WARN_SHARE = 0.8;
 const DANGER_SHARE = 0.95;
 
@@ -17,7 +19,7 @@ class Console {
   constructor(root) {
     this.root = root;
     this.find = (name) => root.querySelector(`[data-${name}]`);
-    this.socket = new LiveSocket(root.dataset.socketPath);
+    this.socket = new LiveSocket(root.dataset.socketPath, { silenceMs: SILENCE_MS });
     this.table = new LiveTable({
       table: this.find("table"),
       body: this.find("rows"),

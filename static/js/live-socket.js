@@ -12,9 +12,11 @@ const FINAL_CODES = new Set([4401, 4403, 4404]);
  * "offline" or "refused", at every change and every second.
  */
 export class LiveSocket extends EventTarget {
-  constructor(path, { WebSocketClass = globalThis.WebSocket } = {}) {
+  /** path: address, or a function that gives it for each attempt. silenceMs: longer silence means a dead connection. */
+  constructor(path, { silenceMs = Infinity, WebSocketClass = globalThis.WebSocket } = {}) {
     super();
     this.path = path;
+    this.silenceMs = silenceMs;
     this._WebSocket = WebSocketClass;
     this._attempt = 0;
     this._heardAt = null;
@@ -76,6 +78,13 @@ export class LiveSocket extends EventTarget {
     this._tell();
   }
 
+  /** A connection that broke without a word is closed here; the browser might take minutes to notice. */
+  _giveUp() {
+    this._socket.onmessage = this._socket.onclose = null;
+    this._socket.close();
+    this._onClose(1006);
+  }
+
   _hurry() {
     if (this._socket || this.status === "closed" || this.status === "refused") return;
     if (document.visibilityState !== "visible") return;
@@ -84,6 +93,7 @@ export class LiveSocket extends EventTarget {
   }
 
   _tell() {
+    if (this._lostAt === null && this.ageMs > this.silenceMs) this._giveUp();
     if (this._lostAt === null) this._become(this.status);
     else this._become(Date.now() - this._lostAt > OFFLINE_AFTER_MS ? "offline" : "reconnecting");
   }

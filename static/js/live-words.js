@@ -16,6 +16,7 @@ export function stateOf(row) {
 
 const STATE_WORDS = {
   created: ["", () => gettext("Created")],
+  opening: ["info", () => gettext("Opening")],
   live: ["ok", () => gettext("Live")],
   slow: ["warn", () => gettext("Slow")],
   reconnecting: ["warn", () => gettext("Reconnecting")],

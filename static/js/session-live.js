@@ -10,6 +10,7 @@ import { StopDialog } from "./stop-dialog.js";
 
 /** The database has the end a moment before pages are told; a reload at once might still find the session live. */
 const RELOAD_AFTER_MS = 400;
+const ABSENT_RELOAD_MS = 8000;
 
 class LiveSession {
   constructor(root) {
@@ -57,8 +58,8 @@ class LiveSession {
 
   onMessage(message) {
     for (const final of message.finals ?? []) this.addFinal(final);
-    if (message.event === "snapshot") this.update(message.row ?? message);
-    else if (message.event === "delta" && message.row) this.update(message.row);
+    if (message.row) this.update(message.row);
+    this.watchAbsence(message.row);
     if (message.event === "ended" || message.ended) this.onEnded();
   }
 
@@ -74,6 +75,12 @@ class LiveSession {
     this.showState(stateOf(row));
     this.showNow(row);
     this.tick();
+  }
+
+  /** Nobody holds this session: it ended while this page was loading, or its process died and the end is yet to be told. */
+  watchAbsence(row) {
+    clearTimeout(this.absence);
+    if (!row) this.absence = setTimeout(() => location.reload(), ABSENT_RELOAD_MS);
   }
 
   onEnded() {
