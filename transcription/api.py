@@ -127,8 +127,9 @@ def get_health(request: HttpRequest) -> HealthAnswer:
     tags=["transcription"],
     response={200: StartAnswer, COMMON_ERRORS | {400, 409, 429}: ErrorAnswer},
 )
-def start_transcription(request: HttpRequest, options: StartRequest) -> StartAnswer:
+def start_transcription(request: HttpRequest, options: StartRequest | None = None) -> StartAnswer:
     principal = principal_of(request)
+    options = options or StartRequest()
     session = services.start_session(
         principal,
         options.config(),
