@@ -235,13 +235,13 @@ class _Play:
     async def _answer(self, engine: ScriptedEngine) -> None:
         while (request := await self._context.read()) is not grpc.aio.EOF:
             self._record.audio_bytes += len(request.audio_content)
+            self._riva.notify()
             await self._send(engine.hear(request.audio_content))
             if engine.has_stopped:
                 return await self._stop()
             if request.runtime_config.get("force_eou") == "true":
                 self._record.forced_ends += 1
                 await self._send(engine.end_utterance())
-            self._riva.notify()
         self._record.half_closed = True
         self._riva.notify()
         if not self._script.no_finals:
@@ -259,6 +259,7 @@ class _Play:
             if result.is_final and text:
                 self._record.finals.append(text)
             self._record.interims += not result.is_final
+            self._riva.notify()
 
     async def _stop(self) -> None:
         """Do what the script has for this position of the audio."""
