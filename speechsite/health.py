@@ -173,15 +173,16 @@ health = Health(
 class LoopLag:
     """Measures how late the event loop wakes a sleeper."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.lag_s = 0.0
+        self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._due_at: float | None = None
 
     @property
     def current_s(self) -> float:
         """The last lag measured, or the present one where the sleeper is overdue."""
-        overdue = time.monotonic() - self._due_at if self._due_at is not None else 0.0
+        overdue = self._clock() - self._due_at if self._due_at is not None else 0.0
         return max(self.lag_s, overdue)
 
     @property
@@ -201,9 +202,9 @@ class LoopLag:
 
     async def _measure(self) -> None:
         while True:
-            self._due_at = time.monotonic() + LAG_PROBE_INTERVAL_S
+            self._due_at = self._clock() + LAG_PROBE_INTERVAL_S
             await asyncio.sleep(LAG_PROBE_INTERVAL_S)
-            self.lag_s = max(0.0, time.monotonic() - self._due_at)
+            self.lag_s = max(0.0, self._clock() - self._due_at)
 
 
 loop_lag = LoopLag()

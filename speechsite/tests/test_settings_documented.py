@@ -48,7 +48,7 @@ def test_nothing_is_described_that_does_not_exist() -> None:
 
 
 def test_the_document_warns_of_every_unsafe_setting() -> None:
-    unsafe = Config(environment="development", _env_file=None).unsafe_in_production()
+    unsafe = Config(environment="development").unsafe_in_production()
 
     named = {sentence.split()[0] for sentence in unsafe}
     promise = DOCUMENT.split("does not start on unsafe settings", 1)[1]
