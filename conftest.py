@@ -53,3 +53,12 @@ def django_db_modify_db_settings(data_dir: Path, django_db_modify_db_settings_pa
     default: dict[str, Any] = settings.DATABASES["default"]
     if default["ENGINE"].endswith("sqlite3"):
         default.setdefault("TEST", {})["NAME"] = str(data_dir / "test.sqlite3")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses the database is marked `databases`, so that no test has to remember to be run on both."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(names):
+            item.add_marker(pytest.mark.databases)

@@ -9,6 +9,7 @@ from transcription.api import api
 urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{get_config().api_v1_str.removeprefix('/')}/", api.urls),
     path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("", include("transcription.urls")),
 ]
 
