@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
@@ -60,12 +61,12 @@ MAX_CREDENTIAL_CHARACTERS = 2000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
+@dataclass(frozen=True, slots=True)
 class Lookups:
-    """What looking up credentials needs: threads of its own and the cache of keys."""
+    """What looking up credentials needs: threads, never the shared one, and the cache of keys."""
 
-    def __init__(self) -> None:
-        self.threads = DatabaseThreads(size=2, name="auth")
-        self.keyring = Keyring(self.threads)
+    threads: DatabaseThreads
+    keyring: Keyring
 
     async def aclose(self) -> None:
         await self.keyring.aclose()
@@ -74,7 +75,8 @@ class Lookups:
 
 @functools.lru_cache(maxsize=1)
 def _shared_lookups() -> Lookups:
-    return Lookups()
+    threads = DatabaseThreads(size=2, name="auth")
+    return Lookups(threads, Keyring(threads))
 
 
 async def aclose() -> None:
@@ -98,7 +100,9 @@ async def authenticate_socket(scope: Mapping[str, Any], *, lookups: Lookups | No
     credentials, and AtCapacity when the database does not answer in time.
     """
     headers, lookups = socket_headers(scope), lookups or _shared_lookups()
-    credential = _bearer(headers.get("authorization")) or _token_of_subprotocols(scope)
+    credential = _bearer(headers.get("authorization"))
+    if credential is None:
+        credential = _token_of_subprotocols(scope)
     if credential is not None:
         return await _credential_principal(credential, lookups.keyring)
     if "origin" in headers and not origin_is_allowed(scope):
@@ -119,7 +123,9 @@ def request_principal(request: HttpRequest) -> Principal:
 
     Raises NotAuthenticated, and NotAllowed where a login's request lacks its CSRF token.
     """
-    credential = _bearer(request.headers.get("Authorization")) or request.headers.get("X-API-Key")
+    credential = _bearer(request.headers.get("Authorization"))
+    if credential is None:
+        credential = request.headers.get("X-API-Key")
     if credential is not None:
         principal = _key_principal(credential)
         if principal is None:

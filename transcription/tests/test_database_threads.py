@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import OperationalError, connection
@@ -29,6 +31,12 @@ def _query_and_fail() -> None:
     _query()
     with connection.cursor() as cursor:
         cursor.execute("SELECT nonsense FROM nowhere")
+
+
+async def test_the_database_is_the_one_that_was_asked_for(threads: DatabaseThreads) -> None:
+    """Otherwise a run meant for PostgreSQL would pass on SQLite and say nothing."""
+    url = os.environ.get("TEST_DATABASE_URL", "sqlite://")
+    assert await threads.run(lambda: connection.vendor) == urlsplit(url).scheme
 
 
 async def test_it_keeps_its_connection_between_jobs(threads: DatabaseThreads) -> None:

@@ -9,7 +9,6 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.contrib.auth import get_user_model
 from django.db import connections
-from pytest_django.fixtures import SettingsWrapper
 
 from transcription.errors import SessionTaken, TooFast
 from transcription.models import TranscriptionSession, TranscriptSegment
@@ -123,7 +122,7 @@ def test_only_a_live_session_can_be_asked_to_stop(live: TranscriptionSession, op
 
 
 def test_a_stop_is_asked_for_without_the_channel_layer(
-    live: TranscriptionSession, operator: Any, settings: SettingsWrapper
+    live: TranscriptionSession, operator: Any, settings: Any
 ) -> None:
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.BrokenLayer"}}
     assert request_stop(live, operator, "x" * 500) is True
