@@ -20,6 +20,7 @@ from grpc import StatusCode
 
 from transcription.errors import (
     AtCapacity,
+    BadAudio,
     BadConfig,
     RecogniserFailed,
     RecogniserSilent,
@@ -88,6 +89,7 @@ BUSY_IN_STREAM = Rule(
     retry_after_ms=BUSY_IN_STREAM_RETRY_MS,
 )
 BAD_OPTIONS = Rule(BadConfig, "bad_config", _("The recogniser refused the options"), quotes=True)
+BAD_AUDIO = Rule(BadAudio, "bad_audio", _("The recogniser cannot decode the audio"), quotes=True)
 UNKNOWN_MODEL = Rule(
     BadConfig, "unknown_model", _("The recogniser does not have this model"), field="config.model", quotes=True
 )
@@ -147,6 +149,8 @@ TABLES: Mapping[Phase, Mapping[StatusCode, Rule]] = MappingProxyType(
 # Riva releases a sequence that was idle for a minute and then says that the next chunk "must specify the
 # START flag": the stream is gone, nothing is wrong with the options.
 _SEQUENCE_WAS_LOST = re.compile(r"\bSTART flag\b", re.IGNORECASE)
+# A refusal that names the audio is about the audio, whenever it comes.
+_AUDIO_WAS_BAD = re.compile(r"\baudio_content\b", re.IGNORECASE)
 
 # How a recogniser may name our fields: exact names first, plain words last ("model X does not support language Y").
 _FIELD_NAMES: tuple[tuple[str, str], ...] = (
@@ -232,6 +236,8 @@ def clean_upstream_text(text: str, secrets: Iterable[str] = ()) -> str:
 def _choose(code: StatusCode, text: str, phase: Phase, asked_model: str) -> Rule:
     if code is StatusCode.INVALID_ARGUMENT and _SEQUENCE_WAS_LOST.search(text):
         return LOST_SEQUENCE
+    if code is StatusCode.INVALID_ARGUMENT and _AUDIO_WAS_BAD.search(text):
+        return BAD_AUDIO
     rule = TABLES[phase][code]
     if rule is UNKNOWN_MODEL and not asked_model:
         return MISCONFIGURED

@@ -7,6 +7,7 @@ from grpc import StatusCode
 
 from transcription.errors import (
     AtCapacity,
+    BadAudio,
     BadConfig,
     RecogniserFailed,
     RecogniserSilent,
@@ -87,6 +88,14 @@ def test_a_lost_sequence_is_worth_another_stream(phase: Phase) -> None:
     assert type(error) is RecogniserFailed
     assert error.reason == "recogniser_sequence"
     assert error.retryable
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_audio_that_cannot_be_decoded_is_not_a_matter_of_options(phase: Phase) -> None:
+    error = map_status(StatusCode.INVALID_ARGUMENT, "audio_content: is not a FLAC file", phase=phase)
+    assert type(error) is BadAudio
+    assert "is not a FLAC file" in error.message
+    assert error.field is None
 
 
 def test_a_missing_model_is_the_clients_mistake_only_if_it_named_one() -> None:
