@@ -147,7 +147,10 @@ class WorkerRow:
 
 
 def register(worker_id: UUID) -> bool:
-    """Write the heartbeat, making the row if it is missing. Returns whether it had been silent so long that others may think it dead."""
+    """Write the heartbeat, making the row if it is missing.
+
+    Returns whether it had been silent so long that others may soon think it dead.
+    """
     with transaction.atomic():
         row = Worker.objects.filter(pk=worker_id)
         was_fresh = row.filter(heartbeat_at__gte=Now() - DEAD_AFTER / 2).exists()
