@@ -13,10 +13,13 @@ import { NoticeBox } from "./notice-box.js";
 import { RecordSettings } from "./record-settings.js";
 import * as words from "./record-words.js";
 import { FileRecording, MicrophoneRecording } from "./recording.js";
+import { recall, remember } from "./storage.js";
 import { Shortcuts } from "./shortcuts.js";
 import { TranscriptionSocket } from "./transcription-socket.js";
 
 const CAPTION_SIZES = 6;
+/** The line about privacy is for the first visit. */
+const VISIT_KEY = "recording-visit";
 const BUSY = ["connecting", "recording", "paused", "finishing"];
 
 class RecordPage {
@@ -51,6 +54,7 @@ class RecordPage {
     this.connectFile();
     this.connectPage();
     this.settings.connect();
+    this.find("privacy").hidden = recall(VISIT_KEY, {}).hasRecorded === true;
     this.settings.fillMicrophones();
     this.showIdle();
   }
@@ -167,6 +171,7 @@ class RecordPage {
   }
 
   prepare(source) {
+    remember(VISIT_KEY, { hasRecorded: true });
     this.lastFile = null;
     this.lostAtStart = null;
     this.root.dataset.source = source;
@@ -246,17 +251,20 @@ class RecordPage {
 
   showState(state) {
     this.root.dataset.state = state;
-    const [tone, text] = STATES[state]();
-    const pill = this.find("state-pill");
-    pill.dataset.tone = tone;
-    pill.textContent = text;
-    if (state !== "ready" && state !== "ended") this.announcer.say(text);
+    this.showPill(STATES[state]());
+    if (state !== "ready" && state !== "ended") this.announcer.say(STATES[state]()[1]);
     this.showControls(state);
     this.showConnection(state);
     if (["connecting", "recording", "paused", "finishing"].includes(state)) this.awake.start();
     else this.awake.stop();
     this.settings.setLocked(this.isBusy);
     this.showTabTitle();
+  }
+
+  showPill([tone, text]) {
+    const pill = this.find("state-pill");
+    pill.dataset.tone = tone;
+    pill.textContent = text;
   }
 
   showControls(state) {
@@ -326,6 +334,7 @@ class RecordPage {
 
   showEnd(ended) {
     const notice = words.outcomeNotice(ended);
+    this.showPill(ended.outcome === "saved" || ended.outcome === "limit" ? ["ok", gettext("Saved")] : STATES.ended());
     this.find("file-progress").hidden = true;
     this.captions.showInterim("");
     this.showTimer(ended.sentMs);
