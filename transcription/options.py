@@ -15,7 +15,6 @@ MAX_METADATA_PAIRS = 16
 MAX_CUSTOM_CONFIGURATION_PAIRS = 32
 MAX_SPEECH_CONTEXTS = 32
 MAX_PHRASES = 500
-DEFAULT_STOP_HISTORY_MS = 800
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -100,14 +99,8 @@ class TranscriptionConfig(_Strict):
         return AudioFormat(self.encoding, self.sample_rate_hertz, self.audio_channel_count)
 
     def as_applied(self) -> TranscriptionConfig:
-        """These options with every default that the service fills in written out.
-
-        keep_audio is false: audio is not kept.
-        """
-        endpointing = self.endpointing
-        if endpointing.stop_history is None:
-            endpointing = endpointing.model_copy(update={"stop_history": DEFAULT_STOP_HISTORY_MS})
-        return self.model_copy(update={"keep_audio": False, "endpointing": endpointing})
+        """These options as the service takes them. keep_audio is false: audio is not kept."""
+        return self.model_copy(update={"keep_audio": False})
 
 
 def _refuse_unstorable(value: Any) -> None:

@@ -25,8 +25,12 @@ class Capabilities:
 
 
 class RecognitionStream(Protocol):
-    """One open streaming recognition. Every method but cancel may raise a TranscriptionError (mapped)."""
+    """One open streaming recognition. Every method but cancel may raise a TranscriptionError (mapped).
 
+    config: the options as the recogniser was given them, its known defaults written out.
+    """
+
+    config: TranscriptionConfig
     capabilities: Capabilities
     recogniser: str
     model: str

@@ -17,6 +17,7 @@ from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 from .config import LANGUAGE_CODE, StreamOptions, check_config, ignored_field_names
 from .decoding import decode_segment
 from .detector import SpeechDetector
+from .endpointing import EndpointingOptions
 from .errors import ClientSilent, EngineError, RecogniserError, RequestError, TooManyStreams
 from .listening import Heard, HeardSegment, Listener
 from .results import build_alternative
@@ -85,9 +86,7 @@ class SpeechRecognitionService(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):
         self._max_streams = max_streams
         self.active_streams = 0
 
-    async def StreamingRecognize(
-        self, request_iterator: StreamingRequests, context: StreamingContext
-    ) -> None:
+    async def StreamingRecognize(self, request_iterator: StreamingRequests, context: StreamingContext) -> None:
         """Results as the audio comes; the first request holds the configuration."""
         try:
             with self._slot():
@@ -103,9 +102,10 @@ class SpeechRecognitionService(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):
         stream = RecognitionStream(options, self._listener(options), self._parts)
         async with aclosing(stream.results(requests)) as results:
             async for result in results:
-                response = riva_asr_pb2.StreamingRecognizeResponse(results=[result], id=first.id)
-                async with asyncio.timeout(WRITE_LIMIT_S):
-                    await context.write(response)
+                response = riva_asr_pb2.StreamingRecognizeResponse(results=[result])
+                if first.HasField("id"):
+                    response.id.CopyFrom(first.id)
+                await _write(context, response)
 
     async def Recognize(
         self, request: riva_asr_pb2.RecognizeRequest, context: RecognizeContext
@@ -118,11 +118,12 @@ class SpeechRecognitionService(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):
                 results = await self._recognize(request.audio, options)
         except RecogniserError as error:
             await _abort(context, error)
-        return riva_asr_pb2.RecognizeResponse(results=results, id=request.id)
+        response = riva_asr_pb2.RecognizeResponse(results=results)
+        if request.HasField("id"):
+            response.id.CopyFrom(request.id)
+        return response
 
-    async def _recognize(
-        self, audio: bytes, options: StreamOptions
-    ) -> list[riva_asr_pb2.SpeechRecognitionResult]:
+    async def _recognize(self, audio: bytes, options: StreamOptions) -> list[riva_asr_pb2.SpeechRecognitionResult]:
         """Hear the file slice by slice, with a few segments being decoded at a time."""
         listener, loop = self._listener(options), asyncio.get_running_loop()
         texts: list[tuple[HeardSegment, asyncio.Future[str]]] = []
@@ -167,6 +168,7 @@ class SpeechRecognitionService(riva_asr_pb2_grpc.RivaSpeechRecognitionServicer):
             "streaming": str(kind == "online"),
             SETTLES_KEY: SETTLES_VALUE,
             "segment_end": "exact",
+            "stop_history": str(EndpointingOptions().stop_history_ms),
             "word_times": "estimated",
             "confidence": "none",
             "max_streams": str(self._max_streams),
@@ -198,6 +200,14 @@ async def _first_request(requests: StreamingRequests) -> riva_asr_pb2.StreamingR
     return first
 
 
+async def _write(context: StreamingContext, response: riva_asr_pb2.StreamingRecognizeResponse) -> None:
+    try:
+        async with asyncio.timeout(WRITE_LIMIT_S):
+            await context.write(response)
+    except TimeoutError:
+        raise ClientSilent(f"results were not read for {WRITE_LIMIT_S:.0f} s") from None
+
+
 def _slices(listener: Listener, audio: bytes) -> Iterator[Callable[[], list[Heard]]]:
     at = 0
     while at < len(audio):
@@ -207,9 +217,7 @@ def _slices(listener: Listener, audio: bytes) -> Iterator[Callable[[], list[Hear
     yield listener.finish
 
 
-def _offline_result(
-    segment: HeardSegment, text: str, options: StreamOptions
-) -> riva_asr_pb2.SpeechRecognitionResult:
+def _offline_result(segment: HeardSegment, text: str, options: StreamOptions) -> riva_asr_pb2.SpeechRecognitionResult:
     return riva_asr_pb2.SpeechRecognitionResult(
         alternatives=[build_alternative(segment, text, options, ending=" ")],
         channel_tag=1,
@@ -222,9 +230,7 @@ def _metadata(options: StreamOptions) -> tuple[tuple[str, str], ...]:
     return (*settles, (IGNORED_KEY, ",".join(options.ignored))) if options.ignored else settles
 
 
-async def _abort(
-    context: StreamingContext | RecognizeContext | ConfigContext, error: RecogniserError
-) -> NoReturn:
+async def _abort(context: StreamingContext | RecognizeContext | ConfigContext, error: RecogniserError) -> NoReturn:
     status = STATUS_OF[type(error)]
     logger.info("call refused", extra={"status": status.name, "reason": str(error)})
     await context.abort(status, str(error))

@@ -16,7 +16,13 @@ from transcription.options import TranscriptionConfig
 from transcription.riva.channels import ChannelPool
 from transcription.riva.convert import ResultConverter, build_config_request
 from transcription.riva.errors import Phase, clean_upstream_text, map_status
-from transcription.riva.offer import RivaModel, build_model, check_offer, declared_capabilities
+from transcription.riva.offer import (
+    RivaModel,
+    build_model,
+    check_offer,
+    declared_capabilities,
+    with_default_endpointing,
+)
 from transcription.riva.stream import RivaStream
 from transcription.riva.target import RivaTarget
 
@@ -59,6 +65,8 @@ class RivaEndpoint:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.open_timeout_s
         models = check_offer(await self.offer(), config)
+        capabilities = declared_capabilities(models, config)
+        config = with_default_endpointing(config, models, capabilities)
         lease = self._pool.lease()
         try:
             call = lease.stub.StreamingRecognize(metadata=self.target.metadata, timeout=self._limits.stream_deadline_s)
@@ -70,10 +78,9 @@ class RivaEndpoint:
             lease,
             target=self.target,
             model=config.model or (models[0].name if models else ""),
-            asked_model=config.model,
-            capabilities=declared_capabilities(models, config),
+            config=config,
+            capabilities=capabilities,
             converter=ResultConverter(config, base_ms=base_ms, on_bad_times=BAD_TIMES_TOTAL.inc),
-            audio_format=config.audio_format,
             write_timeout_s=self._limits.write_timeout_s,
         )
         try:

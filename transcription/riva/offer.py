@@ -16,6 +16,9 @@ TYPE_PARAMETER = "type"
 LANGUAGE_PARAMETER = "language_code"
 WORD_TIMES_PARAMETER = "word_times"
 AUDIO_PROCESSED_PARAMETER = "x-audio-processed"
+STOP_HISTORY_PARAMETER = "stop_history"
+
+DEFAULT_STOP_HISTORY_MS = 800
 
 OFFLINE = "offline"
 ANY_LANGUAGE = "multi"
@@ -85,6 +88,26 @@ def declared_capabilities(models: Iterable[RivaModel], config: TranscriptionConf
         settles=bool(settles) and all(settles),
         word_times=config.enable_word_time_offsets and not estimated,
     )
+
+
+def with_default_endpointing(
+    config: TranscriptionConfig, models: Iterable[RivaModel], capabilities: Capabilities
+) -> TranscriptionConfig:
+    """The options with the silence that ends an utterance written out.
+
+    A recogniser that declares what it settles knows best, so its own default stays and is reported where it
+    says it. Any other is asked for DEFAULT_STOP_HISTORY_MS, in the middle of which the watermark lies safely.
+    """
+    if config.endpointing.stop_history is not None:
+        return config
+    stop_history_ms = DEFAULT_STOP_HISTORY_MS
+    if capabilities.settles:
+        declared = {model.parameters.get(STOP_HISTORY_PARAMETER, "") for model in models}
+        if len(declared) != 1 or not (text := declared.pop()).isdecimal():
+            return config
+        stop_history_ms = int(text)
+    endpointing = config.endpointing.model_copy(update={"stop_history": stop_history_ms})
+    return config.model_copy(update={"endpointing": endpointing})
 
 
 def _speaks(model: RivaModel, language: str) -> bool:

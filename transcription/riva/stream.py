@@ -12,9 +12,9 @@ import grpc
 import grpc.aio
 from django.utils.translation import gettext as _
 
-from transcription.audio import AudioFormat
 from transcription.errors import InternalError, RecogniserFailed, RecogniserSilent, TranscriptionError
 from transcription.metrics import RIVA_ERRORS_TOTAL
+from transcription.options import TranscriptionConfig
 from transcription.recognition import Capabilities, Result
 from transcription.riva.channels import ChannelLease
 from transcription.riva.convert import (
@@ -49,10 +49,9 @@ class RivaStream:
         *,
         target: RivaTarget,
         model: str,
-        asked_model: str,
+        config: TranscriptionConfig,
         capabilities: Capabilities,
         converter: ResultConverter,
-        audio_format: AudioFormat,
         write_timeout_s: float,
     ) -> None:
         self.recogniser = target.address
@@ -60,9 +59,9 @@ class RivaStream:
         self.capabilities = capabilities
         self._call = call
         self._secrets = target.secrets
-        self._asked_model = asked_model
+        self.config = config
         self._converter = converter
-        self._audio_format = audio_format
+        self._audio_format = config.audio_format
         self._write_timeout_s = write_timeout_s
         self._writing = asyncio.Lock()
         self._phase = Phase.OPENING
@@ -218,7 +217,7 @@ class RivaStream:
             code.name,
             clean_upstream_text(details or "", self._secrets),
         )
-        return map_status(code, details, phase=self._phase, asked_model=self._asked_model, secrets=self._secrets)
+        return map_status(code, details, phase=self._phase, asked_model=self.config.model, secrets=self._secrets)
 
     def _watch(self, timeout_s: float, on_timeout: Any) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(timeout_s, on_timeout)

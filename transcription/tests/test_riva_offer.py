@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 
 from transcription.errors import BadConfig
-from transcription.options import TranscriptionConfig
+from transcription.options import Endpointing, TranscriptionConfig
 from transcription.recognition import Capabilities
-from transcription.riva.offer import build_model, check_offer, declared_capabilities
+from transcription.riva.offer import (
+    RivaModel,
+    build_model,
+    check_offer,
+    declared_capabilities,
+    with_default_endpointing,
+)
 
 ENGLISH = build_model("english", {"type": "online", "language_code": "en-US"})
 EUROPEAN = build_model("european", {"type": "online", "language_code": "de-DE, fr-FR"})
@@ -69,3 +75,19 @@ def test_models_declare_what_their_times_are_worth() -> None:
 def test_words_that_nobody_asked_for_have_no_times() -> None:
     config = TranscriptionConfig(enable_word_time_offsets=False)
     assert not declared_capabilities((ENGLISH,), config).word_times
+
+
+def test_an_utterance_ends_after_800_ms_of_silence_where_nobody_says_otherwise() -> None:
+    config = with_default_endpointing(TranscriptionConfig(), [], Capabilities())
+    assert config.endpointing.stop_history == 800
+
+
+def test_a_recogniser_that_settles_keeps_its_own_end_of_utterance() -> None:
+    models = [RivaModel("m", parameters={"stop_history": "600"})]
+    config = with_default_endpointing(TranscriptionConfig(), models, Capabilities(settles=True))
+    assert config.endpointing.stop_history == 600
+
+
+def test_an_end_of_utterance_that_was_asked_for_stays() -> None:
+    asked = TranscriptionConfig(endpointing=Endpointing(stop_history=1200))
+    assert with_default_endpointing(asked, [], Capabilities()) == asked
