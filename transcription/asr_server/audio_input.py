@@ -101,9 +101,7 @@ def _scaled(values: NDArray[np.signedinteger], full_scale: int) -> NDArray[np.fl
 def check_rate(rate_hz: int) -> None:
     """Raise RequestError unless speech at this rate can be served."""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise RequestError(
-            "sample_rate_hertz", f"{rate_hz} Hz is outside {MIN_RATE_HZ}-{MAX_RATE_HZ} Hz"
-        )
+        raise RequestError("sample_rate_hertz", f"{rate_hz} Hz is outside {MIN_RATE_HZ}-{MAX_RATE_HZ} Hz")
 
 
 def check_channels(channels: int) -> None:

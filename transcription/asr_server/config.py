@@ -19,7 +19,7 @@ from .endpointing import EndpointingOptions
 from .errors import RequestError
 
 LANGUAGE_CODE = "en-US"
-MAX_HISTORY_MS = 5_000
+MAX_HISTORY_MS = 10_000
 MAX_ALTERNATIVES = 100
 MAX_PHRASES = 10_000
 
@@ -72,11 +72,11 @@ FIELDS: dict[str, FieldRule] = {
     "RecognitionConfig.diarization_config": FieldRule(X, "speakers are not told apart: speaker_tag stays 0"),
     "RecognitionConfig.custom_configuration": FieldRule(X, "no key is known"),
     "RecognitionConfig.endpointing_config": FieldRule(H, "field by field, below"),
-    "EndpointingConfig.start_history": FieldRule(H, "ms, up to 5000; default 32, in steps of 32"),
+    "EndpointingConfig.start_history": FieldRule(H, "ms, up to 10000; default 32, in steps of 32"),
     "EndpointingConfig.start_threshold": FieldRule(
         H, "part of start_history that is speech when an utterance begins; default 0.5"
     ),
-    "EndpointingConfig.stop_history": FieldRule(H, "ms of silence, up to 5000; default 600, in steps of 32"),
+    "EndpointingConfig.stop_history": FieldRule(H, "ms of silence, up to 10000; default 600, in steps of 32"),
     "EndpointingConfig.stop_threshold": FieldRule(
         H, "part of stop_history that is silence when an utterance ends; default 1.0"
     ),

@@ -1,10 +1,10 @@
 """What can go wrong inside the embedded recogniser.
 
-    RecogniserError
-    ├── RequestError        the client's mistake: INVALID_ARGUMENT, names the field
-    ├── TooManyStreams      past `max_streams`: RESOURCE_EXHAUSTED
-    ├── ClientSilent        nothing arrived for too long: DEADLINE_EXCEEDED
-    └── EngineError         the model could not be loaded or run: INTERNAL
+RecogniserError
+├── RequestError        the client's mistake: INVALID_ARGUMENT, names the field
+├── TooManyStreams      past `max_streams`: RESOURCE_EXHAUSTED
+├── ClientSilent        nothing sent or read for too long: DEADLINE_EXCEEDED
+└── EngineError         the model could not be loaded or run: INTERNAL
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TooManyStreams(RecogniserError):
 
 
 class ClientSilent(RecogniserError):
-    """The client kept a stream open without sending anything; it may open a new one."""
+    """The client kept a stream open without sending or reading; it may open a new one."""
 
 
 class EngineError(RecogniserError):

@@ -123,9 +123,7 @@ class Listener:
     def snapshot(self) -> HeardSegment:
         """The open segment as far as it has been spoken, for an interim result."""
         endpointer = self._endpointer
-        decision = SegmentEnded(
-            endpointer.start, endpointer.position, endpointer.position, endpointer.voiced_runs()
-        )
+        decision = SegmentEnded(endpointer.start, endpointer.position, endpointer.position, endpointer.voiced_runs())
         return self._segment(decision)
 
     def _hear(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
@@ -183,8 +181,7 @@ class Listener:
         samples = np.concatenate(self._heard)[decision.start : decision.end]
         base_ms = self._base * 1000 / self._rate_hz
         voiced = tuple(
-            (base_ms + begin / SAMPLES_PER_MS, base_ms + end / SAMPLES_PER_MS)
-            for begin, end in decision.voiced
+            (base_ms + begin / SAMPLES_PER_MS, base_ms + end / SAMPLES_PER_MS) for begin, end in decision.voiced
         )
         return HeardSegment(self._segment_number, samples, self._seconds(decision.settled), voiced)
 

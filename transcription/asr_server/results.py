@@ -10,9 +10,7 @@ from .text import masked, without_punctuation
 from .words import spread_words
 
 
-def build_final(
-    segment: HeardSegment, text: str, options: StreamOptions
-) -> riva_asr_pb2.StreamingRecognitionResult:
+def build_final(segment: HeardSegment, text: str, options: StreamOptions) -> riva_asr_pb2.StreamingRecognitionResult:
     """A final result; `audio_processed` is the position it settles.
 
     The transcript ends in a space, as Riva's do: NVIDIA's clients join transcripts as they are.
@@ -25,9 +23,7 @@ def build_final(
     )
 
 
-def build_interim(
-    segment: HeardSegment, text: str, options: StreamOptions
-) -> riva_asr_pb2.StreamingRecognitionResult:
+def build_interim(segment: HeardSegment, text: str, options: StreamOptions) -> riva_asr_pb2.StreamingRecognitionResult:
     """An interim result; `audio_processed` is how much was heard, stability stays 0.0 (not set)."""
     return riva_asr_pb2.StreamingRecognitionResult(
         alternatives=[build_alternative(segment, text, options, ending="")],

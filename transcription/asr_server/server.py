@@ -15,7 +15,6 @@ from riva.client.proto import riva_asr_pb2_grpc
 
 from .detector import SileroDetector, SpeechDetector
 from .engine import MoonshineEngine, find_model
-from .errors import EngineError
 from .scheduler import Scheduler
 from .service import ModelNames, SpeechRecognitionService
 
@@ -145,8 +144,8 @@ async def serve(options: ServerOptions) -> None:
     if options.watch_pipe is not None:
         os.set_blocking(options.watch_pipe, False)
         loop.add_reader(options.watch_pipe, _watch, options.watch_pipe, ending)
-    starting = asyncio.ensure_future(_run_until(AsrServer(options), ending))
-    await starting
+    async with AsrServer(options):
+        await ending.wait()
     logger.info("asr_server_ended")
 
 
@@ -156,11 +155,3 @@ def _watch(pipe: int, ending: asyncio.Event) -> None:
         if not os.read(pipe, 1024):
             asyncio.get_running_loop().remove_reader(pipe)
             ending.set()
-
-
-async def _run_until(server: AsrServer, ending: asyncio.Event) -> None:
-    async with server:
-        await ending.wait()
-
-
-__all__ = ["AsrServer", "EngineError", "ServerOptions", "serve"]

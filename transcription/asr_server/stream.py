@@ -83,8 +83,10 @@ class RecognitionStream:
                 if isinstance(message, Final):
                     self._final = message.text
                     text = await message.text
-                    yield build_final(message.segment, text, self._options) if text else build_progress(
-                        message.segment.settled_s
+                    yield (
+                        build_final(message.segment, text, self._options)
+                        if text
+                        else build_progress(message.segment.settled_s)
                     )
                 elif isinstance(message, Interim):
                     yield build_interim(message.segment, message.text, self._options)

@@ -6,7 +6,7 @@ import re
 
 _SENTENCE_END = re.compile(r"[.!?\u2026]+[\"')\]]*$")
 # Marks at the edges of a word; inside they belong to it (don't, 3.5, well-known, 10:30).
-_EDGE_MARKS = ".,;:!?\"()[]{}-\u2013\u2014\u2018\u2019\u201c\u201d\u2026"
+_EDGE_MARKS = '.,;:!?"()[]{}-\u2013\u2014\u2018\u2019\u201c\u201d\u2026'
 _EDGES = re.compile(rf"^[{re.escape(_EDGE_MARKS)}]+|[{re.escape(_EDGE_MARKS)}]+$")
 _KEEPS_CAPITAL = re.compile(r"^(I|I'\w+|[A-Z0-9][A-Z0-9'&.-]*[A-Z0-9.][A-Za-z']?)$")
 _PROFANITY = re.compile(

@@ -55,8 +55,7 @@ def load_clips() -> tuple[Clip, ...]:
     with (SPEECH_FOLDER / "refs.tsv").open(encoding="utf-8", newline="") as table:
         rows = list(csv.DictReader(table, delimiter="\t"))
     return tuple(
-        Clip(row["file"].removesuffix(".flac"), load_samples(SPEECH_FOLDER / row["file"]), row["text"])
-        for row in rows
+        Clip(row["file"].removesuffix(".flac"), load_samples(SPEECH_FOLDER / row["file"]), row["text"]) for row in rows
     )
 
 

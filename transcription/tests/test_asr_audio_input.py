@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
 from transcription.asr_server.audio_input import ALAW_VALUES, MULAW_VALUES, AudioInput, Encoding
@@ -56,6 +57,7 @@ def encoded(codec: str, container: str, rate_hz: int) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate_hz, layout="mono")
+        assert isinstance(stream, AudioStream)
         tone = (np.sin(np.arange(rate_hz) * 2 * np.pi * 440 / rate_hz) * 12_000).astype(np.int16)
         for at in range(0, rate_hz, 960):
             frame = AudioFrame.from_ndarray(tone[None, at : at + 960], format="s16", layout="mono")

@@ -58,7 +58,7 @@ def test_every_encoding_has_a_decision() -> None:
         *(
             ({"endpointing_config": {name: value}}, f"endpointing_config.{name}")
             for name in ("start_history", "stop_history", "stop_history_eou")
-            for value in (-1, 5001)
+            for value in (-1, 10_001)
         ),
         *(
             ({"endpointing_config": {name: value}}, f"endpointing_config.{name}")

@@ -116,10 +116,11 @@ def test_it_settles_silence_and_keeps_the_room_for_a_pre_roll() -> None:
 def test_start_history_and_threshold_hold_back_a_click() -> None:
     options = EndpointingOptions(start_history_ms=320, start_threshold=0.6)
     endpointer = Endpointer(options)
-    push_until_decided(endpointer, [SILENCE] * 10 + [SPEECH] * 5)
-    assert not endpointer.is_open
-    push_until_decided(endpointer, [SPEECH])
-    assert endpointer.is_open
+    opened = []
+    for probability in [SILENCE] * 10 + [SPEECH] * 6:
+        endpointer.push(probability)
+        opened.append(endpointer.is_open)
+    assert opened == [False] * 15 + [True]
     assert endpointer.speech_start == 10 * FRAME_SAMPLES
 
 

@@ -73,7 +73,7 @@ async def test_interims_leave_one_thread_to_finals() -> None:
         assert await scheduler.submit(Urgency.FINAL, 0, lambda _: "final") == "final"
         assert not waiting.done()
         gate.released.set()
-        assert await asyncio.gather(running, waiting) == ["let go", "second interim"]
+        assert (await running, await waiting) == ("let go", "second interim")
     finally:
         gate.released.set()
         scheduler.close()

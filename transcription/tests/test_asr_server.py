@@ -121,7 +121,7 @@ async def test_a_forced_end_of_utterance_is_answered_with_a_final_at_once(asr_ad
         call = await open_stream(stub, streaming_config(interim_results=False))
         await send_audio(call, load_clip("jfk").pcm[: int(2.4 * SECOND)])
         await call.write(riva_asr_pb2.StreamingRecognizeRequest(runtime_config={"force_eou": "true"}))
-        results = []
+        results: list[riva_asr_pb2.StreamingRecognitionResult] = []
         while not finals(results):
             results += (await call.read()).results
         assert plain(transcript(results)) == "and so my fellow americans"
@@ -324,7 +324,7 @@ async def test_it_hears_a_flac_file(asr_address: str, encoding: int) -> None:
 
 async def test_ten_minutes_faster_than_spoken_are_heard_to_the_end(asr_address: str) -> None:
     pause = bytes(SECOND * 29)
-    pcm = (pause + load_clip("lj-0008").pcm[: SECOND] + pause[:SECOND]) * 20
+    pcm = (pause + load_clip("lj-0008").pcm[:SECOND] + pause[:SECOND]) * 20
     async with riva_stub(asr_address) as stub:
         results = await recognize(stub, pcm, chunk_bytes=64_000)
     assert results[-1].audio_processed == pytest.approx(620, abs=0.01)
