@@ -104,6 +104,15 @@ def write_zip(sessions: Iterable[TranscriptionSession]) -> Iterator[bytes]:
     yield from sink.take()
 
 
+def write_json_list(sessions: Iterable[TranscriptionSession]) -> Iterator[str]:
+    """The transcripts of sessions as one JSON array, at most MAX_ZIPPED_SESSIONS of them."""
+    yield "["
+    for number, session in enumerate(islice(sessions, MAX_ZIPPED_SESSIONS)):
+        yield ",\n" if number else "\n"
+        yield from write_transcript(session, "json")
+    yield "]\n"
+
+
 class _Sink(io.RawIOBase):
     """Takes what the archive writes and gives it away; it cannot seek, so the archive never goes back."""
 

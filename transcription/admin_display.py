@@ -1,0 +1,54 @@
+"""How facts look in the admin."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from transcription.models import TranscriptionSession
+
+TEXT_IN_LISTS_CHARACTERS = 60
+
+
+def format_duration(milliseconds: int) -> str:
+    """`3:07`, from an hour on `1:03:07`."""
+    minutes, seconds = divmod(milliseconds // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def shorten(text: str) -> str:
+    """The beginning of a text, for a list."""
+    if len(text) <= TEXT_IN_LISTS_CHARACTERS:
+        return text
+    return text[:TEXT_IN_LISTS_CHARACTERS].rstrip() + "…"
+
+
+def state_badge(session: TranscriptionSession) -> str:
+    return format_html('<span class="state state-{}">{}</span>', session.state, session.get_state_display())
+
+
+def console_address(session: TranscriptionSession) -> str:
+    return reverse("session", kwargs={"public_id": session.public_id})
+
+
+def console_link(session: TranscriptionSession) -> str:
+    return format_html('<a href="{}">{}</a>', console_address(session), _("Open in console"))
+
+
+def session_link(session: TranscriptionSession) -> str:
+    address = reverse("admin:transcription_transcriptionsession_change", args=[session.pk])
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', address, session)
+
+
+def segment_list_address(session: TranscriptionSession) -> str:
+    query = urlencode({"session__id__exact": session.pk})
+    return f"{reverse('admin:transcription_transcriptsegment_changelist')}?{query}"
+
+
+def paragraph(text: str) -> str:
+    """Text of any script, in its own direction."""
+    return format_html('<span dir="auto" class="transcript-text">{}</span>', text)

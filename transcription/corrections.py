@@ -1,0 +1,17 @@
+"""What people change about segments. The machine's text, words and times never change."""
+
+from __future__ import annotations
+
+from transcription.models import TranscriptSegment
+
+
+def keep_machine_version(segment: TranscriptSegment) -> None:
+    """Make the state as stored by the recogniser the first entry of the segment's history.
+
+    Segments are stored in bulk, which writes no history; so before the first correction what it replaces is
+    put there, and can be restored. Call it before saving; does nothing where there is a history.
+    """
+    if segment.history.exists():
+        return
+    stored = TranscriptSegment.objects.get(pk=segment.pk)
+    TranscriptSegment.history.bulk_history_create([stored], default_date=stored.created_at)
