@@ -1,7 +1,6 @@
 /**
  * A client of the live transcription WebSocket, in one file without dependencies: copy it into your page.
  *
- *
  *     const socket = new TranscriptionSocket(`wss://speech.example.org/api/v1/transcribe/${crypto.randomUUID()}`, {
  *       config: { language: "en-US" },
  *       token,                                  // from POST /api/v1/start-transcription; none for same-origin logins
