@@ -32,7 +32,8 @@ def new_session(public_id: str, principal: Principal = LOCAL, **config: Any) -> 
 
 
 def segment(index: int, text: str = "hello world", **values: Any) -> NewSegment:
-    return NewSegment(**{"index": index, "start_ms": index * 1000, "end_ms": index * 1000 + 900, "text": text} | values)
+    defaults: dict[str, Any] = {"start_ms": index * 1000, "end_ms": index * 1000 + 900}
+    return NewSegment(index=index, text=text, **(defaults | values))
 
 
 def step(handle: SessionHandle, *segments: NewSegment, seq: int = 0, committed_bytes: int = 0) -> Step:

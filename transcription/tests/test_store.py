@@ -72,6 +72,7 @@ async def test_it_stores_segments_and_moves_the_watermark(
     assert (stored.text, stored.asr_text, stored.words) == ("hello world", "hello world", words)
     assert (stored.confidence, stored.speaker, stored.channel) == (0.9, "1", 0)
     assert (stored.epoch, stored.tail, stored.promoted, stored.reviewed) == (handle.epoch, False, False, False)
+    assert row.started_at is not None
     assert abs((stored.created_at - row.started_at).total_seconds()) < 60
 
 
@@ -296,6 +297,8 @@ async def test_it_ends_a_session_with_its_figures(
     row = await threads.run(row_of, "first")
     assert (row.state, row.end_reason, row.audio_bytes, row.audio_ms) == ("completed", "client", 64000, 2000)
     assert (row.first_interim_ms, row.final_lag_p50_ms, row.final_lag_p95_ms) == (700, 300, 500)
+    assert row.started_at is not None
+    assert row.ended_at is not None
     assert row.ended_at >= row.started_at
     assert store.held_sessions() == frozenset()
 

@@ -109,6 +109,8 @@ async def test_it_ends_sessions_of_a_silent_worker_and_keeps_their_text(
     assert await reap_as_old_hand(mine, clock) == 1
     row = await threads.run(row_of, "lost")
     assert (row.state, row.end_reason, row.audio_bytes, row.audio_ms) == ("interrupted", "worker_lost", 32000, 1000)
+    assert row.started_at is not None
+    assert row.ended_at is not None
     assert row.ended_at >= row.started_at
     assert len(await threads.run(rows_of, handle)) == 1
     assert REGISTRY.get_sample_value("speech_sessions_reaped_total") == before + 1
