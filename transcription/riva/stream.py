@@ -197,6 +197,7 @@ class RivaStream:
         """Raise what the end of the call means: the caller's cancellation, our own reason, or its status."""
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            self.cancel()
             raise error
         if self._given_up is not None:
             raise self._given_up from None

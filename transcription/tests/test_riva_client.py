@@ -346,6 +346,9 @@ class TestBreaking:
             with pytest.raises(asyncio.CancelledError):
                 await reading
             await riva.all_released()
+            with pytest.raises(RecogniserFailed) as raised:
+                await stream.send(silence(100))
+        assert raised.value.reason == "cancelled"
 
     async def test_duplicate_finals_are_passed_on_as_they_are(self) -> None:
         async with (
