@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 
 import { LiveSocket } from "../../../static/js/live-socket.js";
+import { FakeClock } from "./fake-clock.js";
 import { FakeWebSocket } from "./fake-web-socket.js";
 
+const clock = new FakeClock();
+
 beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"] });
+  clock.install();
   globalThis.location = new URL("https://speech.test/console/");
   globalThis.document = Object.assign(new EventTarget(), { visibilityState: "visible" });
   globalThis.addEventListener = () => {};
 });
 
 afterEach(() => {
-  mock.timers.reset();
+  clock.uninstall();
   for (const name of ["location", "document", "addEventListener"]) delete globalThis[name];
 });
 
@@ -36,7 +39,7 @@ test("it comes back after a loss, and says so meanwhile", () => {
   const first = FakeWebSocket.last;
   first.tell({ event: "snapshot" });
   first.drop(1006);
-  mock.timers.tick(1600);
+  clock.tick(1600);
   assert.notEqual(FakeWebSocket.last, first);
   FakeWebSocket.last.tell({ event: "snapshot" });
   assert.deepEqual(statuses, ["connected", "reconnecting", "connected"]);
@@ -47,11 +50,11 @@ test("it says offline after half a minute, and goes on trying", () => {
   FakeWebSocket.last.tell({ event: "snapshot" });
   for (let i = 0; i < 40; i += 1) {
     if (FakeWebSocket.last.readyState === 1) FakeWebSocket.last.drop(1006);
-    mock.timers.tick(1000);
+    clock.tick(1000);
   }
   assert.equal(statuses.at(-1), "offline");
   const last = FakeWebSocket.last;
-  mock.timers.tick(31_000);
+  clock.tick(31_000);
   assert.notEqual(FakeWebSocket.last, last);
 });
 
@@ -60,7 +63,7 @@ for (const code of [4401, 4403, 4404]) {
     const { statuses } = open();
     const first = FakeWebSocket.last;
     first.drop(code);
-    mock.timers.tick(120_000);
+    clock.tick(120_000);
     assert.equal(FakeWebSocket.last, first);
     assert.deepEqual(statuses, ["refused"]);
   });
@@ -70,9 +73,9 @@ test("a connection that died without a word is given up and made anew", () => {
   open({ silenceMs: 12_000 });
   const first = FakeWebSocket.last;
   first.tell({ event: "kpis" });
-  mock.timers.tick(13_000);
+  clock.tick(13_000);
   assert.equal(first.isClosed, true);
-  mock.timers.tick(2000);
+  clock.tick(2000);
   assert.notEqual(FakeWebSocket.last, first);
 });
 
@@ -82,6 +85,6 @@ test("it makes its address anew for each attempt", () => {
   socket.open();
   after = 7;
   FakeWebSocket.last.drop(1006);
-  mock.timers.tick(1600);
+  clock.tick(1600);
   assert.equal(FakeWebSocket.last.url, "wss://speech.test/ws/sessions/a/?after=7");
 });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 
 import { FINISH_TIMEOUT_MS, FileRecording, MicrophoneRecording, outcomeOf } from "../../../static/js/recording.js";
 import { TranscriptionSocket } from "../../../static/js/transcription-socket.js";
+import { FakeClock } from "./fake-clock.js";
 import { FakeWebSocket } from "./fake-web-socket.js";
 
-beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"] }));
-afterEach(() => mock.timers.reset());
+const clock = new FakeClock();
+beforeEach(() => clock.install());
+afterEach(() => clock.uninstall());
 
 /** The interface of capture.js without a device: the test speaks. */
 class FakeMicrophone extends EventTarget {
@@ -129,11 +131,11 @@ test("last words that never come are given up ten seconds after the last sign of
   const { recording, server, heard } = await record();
   server.start(null);
   await recording.stop();
-  mock.timers.tick(FINISH_TIMEOUT_MS - 1);
+  clock.tick(FINISH_TIMEOUT_MS - 1);
   server.tell({ event: "transcript", segment: 0, is_final: false, text: "still" });
-  mock.timers.tick(FINISH_TIMEOUT_MS - 1);
+  clock.tick(FINISH_TIMEOUT_MS - 1);
   assert.equal(recording.state, "finishing");
-  mock.timers.tick(1);
+  clock.tick(1);
   assert.equal(heard.ended[0].outcome, "unfinished");
 });
 

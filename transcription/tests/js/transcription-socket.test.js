@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 
 import {
   HIGH_WATER_BYTES,
@@ -8,12 +8,14 @@ import {
   START_TIMEOUT_MS,
   TranscriptionSocket,
 } from "../../../static/js/transcription-socket.js";
+import { FakeClock } from "./fake-clock.js";
 import { FakeWebSocket } from "./fake-web-socket.js";
 
 const URL = "ws://speech.test/api/v1/transcribe/a";
 
-beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"] }));
-afterEach(() => mock.timers.reset());
+const clock = new FakeClock();
+beforeEach(() => clock.install());
+afterEach(() => clock.uninstall());
 
 function open(options = {}) {
   const socket = new TranscriptionSocket(URL, { WebSocketClass: FakeWebSocket, ...options });
@@ -107,7 +109,7 @@ test("it waits for a slow network, says so once, and goes on", () => {
   socket.send(new ArrayBuffer(3200));
   assert.equal(server.audioBytes, 0);
   server.bufferedAmount = 0;
-  mock.timers.tick(50);
+  clock.tick(50);
   assert.equal(server.audioBytes, 6400);
   assert.deepEqual(heard, [["network", { isSlow: true }], ["network", { isSlow: false }]]);
 });
@@ -116,13 +118,13 @@ test("it keeps a quiet session alive, and only a quiet one", () => {
   const { socket, server } = open();
   server.start(null);
   const keepalives = () => server.messages.filter(({ type }) => type === "keepalive").length;
-  mock.timers.tick(KEEPALIVE_MS - 1000);
+  clock.tick(KEEPALIVE_MS - 1000);
   socket.send(new ArrayBuffer(3200));
-  mock.timers.tick(KEEPALIVE_MS - 1);
+  clock.tick(KEEPALIVE_MS - 1);
   assert.equal(keepalives(), 0);
-  mock.timers.tick(1);
+  clock.tick(1);
   assert.equal(keepalives(), 1);
-  mock.timers.tick(KEEPALIVE_MS);
+  clock.tick(KEEPALIVE_MS);
   assert.equal(keepalives(), 2);
 });
 
@@ -149,13 +151,13 @@ test("it keeps no timer running after the end", () => {
   server.start(null);
   server.drop(1006);
   const before = server.sent.length;
-  mock.timers.tick(10 * KEEPALIVE_MS);
+  clock.tick(10 * KEEPALIVE_MS);
   assert.equal(server.sent.length, before);
 });
 
 test("it gives up a connection that does not start in time", () => {
   const { server, heard } = open();
-  mock.timers.tick(START_TIMEOUT_MS);
+  clock.tick(START_TIMEOUT_MS);
   assert.equal(heard[0][1].code, 0);
   assert.equal(server.isClosed, true);
 });

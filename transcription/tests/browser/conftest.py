@@ -1,0 +1,175 @@
+"""A whole served site, a Chromium with a microphone that plays a clip, and pages whose every complaint fails the test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+
+from speechsite.tests.served import Served, manage
+from transcription.tests.speech_clips import SPEECH_FOLDER, load_samples
+
+MICROPHONE_RATE_HZ = 48_000
+OPERATOR = ("operator", "an-operator-of-tests")
+VIEWER_OF_NOTHING = ("nobody", "a-person-without-rights")
+# Seen from here a page is not secure: browsers make an exception for localhost alone.
+INSECURE_HOST = "speech.test"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
+)
+ACTION_TIMEOUT_MS = 15_000
+
+SEED = Path(__file__).with_name("seed.py")
+SCREENSHOTS = Path(__file__).parents[3] / "test-results" / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The whole service with the embedded recogniser, an operator and some past sessions."""
+    data_dir = tmp_path_factory.mktemp("site")
+    for arguments in (("migrate", "--verbosity", "0"), ("shell", "--command", SEED.read_text())):
+        outcome = manage(*arguments, data_dir=data_dir, DATABASE_URL="")
+        assert outcome.returncode == 0, outcome.stderr
+    hosts = f"127.0.0.1,localhost,{INSECURE_HOST}"
+    with Served(data_dir, DATABASE_URL="", ALLOWED_HOSTS=hosts) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
+    """Start Chromium with further flags; each set of flags is started once."""
+    started: dict[tuple[str, ...], Browser] = {}
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+    def start(*flags: str) -> Browser:
+        if flags not in started:
+            started[flags] = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS, *flags])
+        return started[flags]
+
+    yield start
+    for browser in started.values():
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Callable[..., Browser]) -> Browser:
+    """Without any microphone."""
+    return chromium()
+
+
+@pytest.fixture(scope="session")
+def speaking_browser(chromium: Callable[..., Browser], tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Its microphone plays a clip, once, from the moment it is opened."""
+    path = tmp_path_factory.mktemp("microphone") / "jfk.wav"
+    samples = load_samples(SPEECH_FOLDER / "jfk.flac", MICROPHONE_RATE_HZ)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(MICROPHONE_RATE_HZ)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return chromium(
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={path}%noloop",
+    )
+
+
+@dataclass
+class Watch:
+    """Everything that a page's console, scripts and policy complained about."""
+
+    complaints: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
+
+    def expect(self, *parts: str) -> None:
+        """Complaints with one of these in them are part of the test."""
+        self.expected += parts
+
+    def follow(self, page: Page) -> None:
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    @property
+    def unexpected(self) -> list[str]:
+        return [text for text in self.complaints if not any(part in text for part in self.expected)]
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """A complaint that the test did not expect fails it; violations of the content policy are among them."""
+    watch = Watch()
+    yield watch
+    assert watch.unexpected == []
+
+
+@pytest.fixture
+def open_page(site: Served, browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
+    """A page of the site in a context of its own, logged in if a person is given."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(
+        path: str,
+        *,
+        person: tuple[str, str] | None = None,
+        by: Browser | None = None,
+        width: int = 1360,
+        theme: str = "light",
+        base_url: str | None = None,
+    ) -> Page:
+        context = (by or browser).new_context(
+            base_url=base_url or site.url,
+            viewport={"width": width, "height": 844 if width < 760 else 900},
+            color_scheme="dark" if theme == "dark" else "light",
+            permissions=["clipboard-read", "clipboard-write"] if base_url is None else [],
+        )
+        contexts.append(context)
+        context.set_default_timeout(ACTION_TIMEOUT_MS)
+        page = context.new_page()
+        if person is not None:
+            log_in(page, person)
+        watch.follow(page)
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def log_in(page: Page, person: tuple[str, str]) -> None:
+    page.goto("/login/")
+    page.fill("[name=username]", person[0])
+    page.fill("[name=password]", person[1])
+    page.click("main button[type=submit]")
+    page.wait_for_url(lambda url: "/login/" not in url)
+
+
+def insecure_url(site: Served) -> str:
+    return site.url.replace("127.0.0.1", INSECURE_HOST)
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Kept for people to look at; not compared."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
