@@ -138,7 +138,7 @@ class Commits:
                 batch = list(self._pending)
                 await self._commit(batch, self._settled_bytes)
                 del self._pending[: len(batch)]
-            if self._no_more and not self._pending:
+            if self._no_more and not self._pending and not self._has_news:
                 return
 
     @property

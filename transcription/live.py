@@ -331,6 +331,7 @@ class LiveTranscription:
 
     async def _announce_open(self, stream: RecognitionStream) -> None:
         assert self._handle is not None  # noqa: S101 - created before opening
+        self.config = stream.config
         await self._store.opened(
             self._handle,
             recogniser=stream.recogniser,
