@@ -17,7 +17,7 @@ from django.contrib.admin.options import ShowFacets
 from django.core.paginator import Paginator
 from django.db import models
 from django.db.models import Avg, OuterRef, QuerySet, Subquery
-from django.db.models.fields.json import KeyTextTransform
+from django.db.models.fields.json import KeyTransform
 from django.forms import ModelForm, Textarea
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.template.response import TemplateResponse
@@ -163,7 +163,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         if "\0" not in term:
             found = found | queryset.filter(owner__username__icontains=term)
             if match := METADATA_TERM.fullmatch(term):
-                by_metadata = queryset.alias(wanted=KeyTextTransform(match[1], "metadata"))
+                by_metadata = queryset.alias(wanted=KeyTransform(match[1], "metadata"))
                 found = queryset.filter(
                     models.Q(pk__in=found.values("pk"))
                     | models.Q(pk__in=by_metadata.filter(wanted=match[2].strip()).values("pk"))
@@ -407,9 +407,11 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # has n
     def save_model(
         self, request: HttpRequest, obj: TranscriptSegment, form: ModelForm[Any], change: bool
     ) -> None:
-        if not form.has_changed():
+        # Compared with what is stored: when a version is restored the form itself has no change.
+        stored = TranscriptSegment.objects.get(pk=obj.pk)
+        if all(getattr(obj, field) == getattr(stored, field) for field in self.EDITABLE):
             return
-        keep_machine_version(obj)
+        keep_machine_version(stored)
         super().save_model(request, obj, form, change)
 
     def change_view(
@@ -501,7 +503,6 @@ class ApiKeyAdmin(admin.ModelAdmin):
             "api_address": request.build_absolute_uri(settings.CONFIG.api_v1_str),
         }
         response = TemplateResponse(request, "admin/transcription/apikey/created.html", context)
-        response["Cache-Control"] = "no-store"
         return response
 
 

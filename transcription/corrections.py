@@ -9,9 +9,11 @@ def keep_machine_version(segment: TranscriptSegment) -> None:
     """Make the state as stored by the recogniser the first entry of the segment's history.
 
     Segments are stored in bulk, which writes no history; so before the first correction what it replaces is
-    put there, and can be restored. Call it before saving; does nothing where there is a history.
+    put there, and can be restored. Call it before saving, with the row as it is stored; does nothing where
+    there is a history.
     """
     if segment.history.exists():
         return
-    stored = TranscriptSegment.objects.get(pk=segment.pk)
-    TranscriptSegment.history.bulk_history_create([stored], default_date=stored.created_at)
+    # Nobody's doing: without this the user of the current request would be put down.
+    segment._history_user = None
+    TranscriptSegment.history.bulk_history_create([segment], default_date=segment.created_at)
