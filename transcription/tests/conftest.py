@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from transcription.tests.asr_process import running_asr_process
+
+# No deadline: how long an example takes says something about the machine, not about the code.
+settings.register_profile("tests", deadline=None, max_examples=60)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
