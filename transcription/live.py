@@ -58,6 +58,8 @@ OPEN_TOTAL_S = 10.0
 ROOM_WAIT_S = 10.0
 ACK_EVERY_S = 1.0
 ACK_EVERY_BYTES = 64 * 1024
+# As long as the audio that may be held takes to be heard in real time.
+MAX_FLUSH_S = 90.0
 
 
 class SessionStore(Protocol):
@@ -487,18 +489,32 @@ class LiveTranscription:
             self._emit(AudioWarning(code))
         self._no_more_audio = True
         self._send_wanted.set()
-        try:
-            async with asyncio.timeout(end.flush_s):
-                await first_of(reader, sender, committer)
-                await reader
-        except TimeoutError:
+        if not await self._last_words(end.flush_s, asyncio.ensure_future(first_of(reader, sender, committer))):
             if not end.tail:
-                raise RecogniserSilent("The recogniser did not finish the last words in time.") from None
+                raise RecogniserSilent("The recogniser did not finish the last words in time.")
             log.warning("flush_timed_out", session_id=self.public_id, flush_s=end.flush_s)
             return
         self._watermark.on_flushed(self.config.audio_format.bytes_to_ms(self.intake.sent))
         self._watch.heard(self._watermark.settled_ms)
         self._settle()
+
+    async def _last_words(self, patience_s: float, ended: asyncio.Future[None]) -> bool:
+        """Wait until the recogniser ended the stream; False if it answers nothing for patience_s.
+
+        A client may be a minute ahead when it stops, so an engine that goes on answering is given time.
+        """
+        loop = asyncio.get_running_loop()
+        give_up_at_s = loop.time() + MAX_FLUSH_S
+        try:
+            while not ended.done():
+                answers = self._watch.answers
+                await asyncio.wait({ended}, timeout=patience_s)
+                if not ended.done() and (answers == self._watch.answers or loop.time() >= give_up_at_s):
+                    return False
+            ended.result()
+            return True
+        finally:
+            await cancelled(ended)
 
     async def _finish(self, end: End) -> None:
         assert self._handle is not None  # noqa: S101 - only sessions with a row are finished

@@ -17,6 +17,7 @@ class RecogniserWatch:
 
     def __init__(self, intake: Intake, *, now_s: float) -> None:
         self.heard_ms = 0
+        self.answers = 0
         self._intake = intake
         self._answered_at_s = now_s
         self._checked_at_s = now_s
@@ -29,6 +30,7 @@ class RecogniserWatch:
 
     def answered(self, now_s: float) -> None:
         """A result of any kind came."""
+        self.answers += 1
         self._answered_at_s, self._unanswered_speech_s = now_s, 0.0
 
     def heard(self, position_ms: int) -> None:
