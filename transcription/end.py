@@ -21,10 +21,12 @@ DRAINING_RETRY_AFTER_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """state: what the session becomes. reason: stored. stopped: the session is complete and the client is told so.
-    error: told to the client, after that. flush_s: how long the recogniser may be silent over the last words,
-    0 for no words at all.
-    tail: words of the flush were cut off, not finished."""
+    """How a session ends.
+
+    state: what the session becomes. reason: stored. stopped: the session is complete and the client is told so.
+    error: told to the client, after that. flush_s: how long the recogniser may be silent over the last words, 0 for
+    none at all. tail: the words of the flush were cut off, not finished.
+    """
 
     state: Literal["completed", "interrupted", "failed"]
     reason: str
