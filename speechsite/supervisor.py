@@ -198,8 +198,11 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
+            log.warning("killing what has not ended yet")
             for child in self._children():
                 child.kill()
+        else:
+            log.info("stopping", live_processes=len(self._children()))
         self._stopping.set()
 
     def _on_hangup(self) -> None:

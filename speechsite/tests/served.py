@@ -17,8 +17,8 @@ from typing import Self
 
 from speechsite.config import BASE_DIR
 
-START_TIMEOUT_S = 45.0
-EVENT_TIMEOUT_S = 45.0
+START_TIMEOUT_S = 90.0
+EVENT_TIMEOUT_S = 60.0
 POLL_S = 0.05
 LISTENING = "Listening on "
 

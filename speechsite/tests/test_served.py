@@ -20,6 +20,9 @@ from speechsite.tests.served import START_TIMEOUT_S, Served, environment, manage
 from transcription.file_audio import BYTES_PER_MS, decode
 from transcription.native_client import NativeClient, Refused
 
+# Each starts whole services, which takes seconds alone and much longer on a busy machine.
+pytestmark = pytest.mark.timeout(240)
+
 CLIP = BASE_DIR / "transcription" / "tests" / "speech" / "jfk.flac"
 WORDS_OF_THE_CLIP = ("ask", "country")
 

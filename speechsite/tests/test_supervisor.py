@@ -15,6 +15,9 @@ import pytest
 from speechsite.supervisor import Child, ChildSpec, restart_delays_s
 from speechsite.tests.served import Served, manage, processes, wait_for
 
+# Each starts whole services, which takes seconds alone and much longer on a busy machine.
+pytestmark = pytest.mark.timeout(240)
+
 RECOGNISER = "transcription.asr_server"
 WORKER = "speechsite.server"
 
@@ -113,6 +116,20 @@ def test_a_signal_ends_everything_with_code_0(served: Served, number: signal.Sig
     assert code == 0
     assert are_gone(children)
     assert "Traceback" not in served.output
+
+
+def test_a_second_signal_kills_at_once(served: Served) -> None:
+    children = all_children(served)
+    for pid in children:
+        # A stopped process answers no request to end, however long one waits.
+        os.kill(pid, signal.SIGSTOP)
+
+    served.process.send_signal(signal.SIGINT)
+    wait_for(lambda: "stopping" in served.output, "the first signal is heard")
+    code = served.stop(signal.SIGINT)
+
+    assert code == 0
+    assert are_gone(children)
 
 
 def test_nothing_is_left_when_the_parent_is_killed(served: Served) -> None:
