@@ -12,6 +12,9 @@ MAX_WAV_HEADER_BYTES = 64 * 1024
 MAGIC_BYTES = 12
 WAV_ENCODINGS = {1: Encoding.LINEAR_PCM, 6: Encoding.ALAW, 7: Encoding.MULAW}
 WAV_EXTENSIBLE = 0xFFFE
+MIN_WAV_FORMAT_BYTES = 16
+# With the extension, the real format at byte 24 of it.
+WAV_FORMAT_BYTES = 40
 MAGICS = {
     b"OggS": "Ogg",
     b"\x1aE\xdf\xa3": "WebM",
@@ -63,9 +66,7 @@ class HeadReader:
     def _check_container(self) -> None:
         magic = CONTAINER_MAGIC[self._format.encoding]
         if self._held and self._held[: len(magic)] != magic:
-            raise BadAudio(
-                f"The audio does not begin as {self._format.encoding} does.", field="config.encoding"
-            )
+            raise BadAudio(f"The audio does not begin as {self._format.encoding} does.", field="config.encoding")
 
     def _refuse_containers(self) -> None:
         for magic, name in MAGICS.items():
@@ -88,29 +89,35 @@ class HeadReader:
             kind, size = self._held[position : position + 4], _u32(self._held, position + 4)
             if kind == b"data":
                 return Head(self._held[position + 8 :], position + 8)
-            if kind == b"fmt " and position + 8 + 16 <= len(self._held):
-                self._check_wav_format(self._held[position + 8 : position + 8 + min(size, 40)])
+            fmt_end = position + 8 + min(size, WAV_FORMAT_BYTES)
+            if kind == b"fmt " and fmt_end <= len(self._held):
+                self._check_wav_format(self._held[position + 8 : fmt_end])
             position += 8 + size + size % 2
         if last or len(self._held) > MAX_WAV_HEADER_BYTES or position > MAX_WAV_HEADER_BYTES:
             raise BadAudio("The audio begins with a WAV header that has no data in it.")
         return None
 
     def _check_wav_format(self, fmt: bytes) -> None:
-        tag, channels, rate_hz = struct.unpack_from("<HHI", fmt)
-        bits = struct.unpack_from("<H", fmt, 14)[0]
-        if tag == WAV_EXTENSIBLE and len(fmt) >= 26:
+        if len(fmt) < MIN_WAV_FORMAT_BYTES:
+            raise BadAudio("The audio begins with a WAV header that is damaged.")
+        tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", fmt)
+        if tag == WAV_EXTENSIBLE and len(fmt) == WAV_FORMAT_BYTES:
             tag = struct.unpack_from("<H", fmt, 24)[0]
-        expected = (self._format.sample_rate_hz, self._format.channels, self._format.encoding)
         encoding = WAV_ENCODINGS.get(tag)
-        fits = (rate_hz, channels, encoding) == expected and bits == BYTES_PER_SAMPLE[
-            self._format.encoding
-        ] * 8
-        if not fits:
-            raise BadAudio(
-                f"The WAV header says {rate_hz} Hz, {channels} channel(s), {bits} bit {encoding or f'format {tag}'}; "
-                f"declared were {expected[0]} Hz, {expected[1]} channel(s), {expected[2]}.",
-                field="config.sample_rate_hertz" if rate_hz != expected[0] else "config.encoding",
-            )
+        declared = self._format
+        if rate_hz != declared.sample_rate_hz:
+            wrong = "sample_rate_hertz"
+        elif channels != declared.channels:
+            wrong = "audio_channel_count"
+        elif encoding != declared.encoding or bits != BYTES_PER_SAMPLE[encoding] * 8:
+            wrong = "encoding"
+        else:
+            return
+        raise BadAudio(
+            f"The WAV header says {rate_hz} Hz, {channels} channel(s), {bits} bit {encoding or f'format {tag}'}; "
+            f"declared were {declared.sample_rate_hz} Hz, {declared.channels} channel(s), {declared.encoding}.",
+            field=f"config.{wrong}",
+        )
 
 
 def _u32(data: bytes, offset: int) -> int:
