@@ -80,14 +80,19 @@ async def together(*commands: list[str]) -> list[dict[str, Any]]:
 
 
 async def test_it_makes_a_live_row_of_what_is_known(store: Store, threads: DatabaseThreads, anna: Principal) -> None:
-    config = {"language": "de-DE", "sample_rate_hertz": 8000, "title": "Standup", "metadata": {"room": "1"}}
+    config: dict[str, Any] = {
+        "language": "de-DE",
+        "sample_rate_hertz": 8000,
+        "title": "Standup",
+        "metadata": {"room": "1"},
+    }
     handle = await store.create(new_session("first", anna, **config))
     row = await threads.run(row_of, "first")
     assert (row.state, row.epoch, handle.epoch) == ("live", 1, 1)
     assert (row.owner_id, row.api_key_id, row.client_address) == (anna.user_id, None, "127.0.0.1")
     assert (row.language, row.sample_rate_hz, row.encoding, row.channels) == ("de-DE", 8000, "LINEAR_PCM", 1)
     assert (row.title, row.metadata, row.options_asked) == ("Standup", {"room": "1"}, config)
-    assert row.options_applied["endpointing"]["stop_history"] == 800
+    assert row.options_applied == TranscriptionConfig(**config).as_applied().model_dump(mode="json")
     assert row.started_at is not None
     assert handle.created_at == row.created_at
 
