@@ -10,7 +10,7 @@ import grpc
 from riva.client.proto import riva_asr_pb2, riva_asr_pb2_grpc
 
 CHUNK_BYTES = 3_200
-CALL_TIMEOUT_S = 30.0
+CALL_TIMEOUT_S = 60.0
 
 
 def streaming_config(interim_results: bool = True, **fields: Any) -> riva_asr_pb2.StreamingRecognitionConfig:

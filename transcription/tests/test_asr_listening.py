@@ -88,7 +88,8 @@ def test_a_replay_of_real_speech_with_the_real_detector_is_heard_alike(rate_hz: 
     pcm = load_samples(load_clip("long-librispeech-3331").path, rate_hz).tobytes()
     whole = hear(ears(), pcm)
     assert len(segments(whole)) >= 4
-    for count, point in enumerate(whole[:-1], start=1):
+    for count in (1, len(whole) // 2, len(whole) - 2):
+        point = whole[count - 1]
         again = segments(hear(ears(), pcm[round(point.settled_s * rate_hz) * 2 :], chunk=1_234))
         expected = segments(whole[count:])
         assert all(np.array_equal(a.samples, b.samples) for a, b in zip(expected, again, strict=True))

@@ -134,16 +134,15 @@ async def test_a_replay_from_a_settled_position_gives_the_same_finals(asr_addres
     pcm = load_clip("long-librispeech-3331").pcm
     async with riva_stub(asr_address) as stub:
         whole = [r for r in await recognize(stub, pcm, streaming_config(False)) if r.audio_processed]
-        for count in (1, len(whole) // 2):
-            start_s = round(whole[count - 1].audio_processed, 2)
-            again = await recognize(stub, pcm[round(start_s * SECOND) :], streaming_config(False), chunk_bytes=5_000)
-            expected = finals(whole[count:])
-            assert [r.alternatives[0].transcript for r in finals(again)] == [
-                r.alternatives[0].transcript for r in expected
-            ]
-            assert [r.audio_processed + start_s for r in finals(again)] == pytest.approx(
-                [r.audio_processed for r in expected], abs=1e-4
-            )
+        count = len(whole) // 2
+        start_s = round(whole[count - 1].audio_processed, 2)
+        again = await recognize(stub, pcm[round(start_s * SECOND) :], streaming_config(False), chunk_bytes=5_000)
+    expected = finals(whole[count:])
+    assert len(expected) >= 2
+    assert [r.alternatives[0].transcript for r in finals(again)] == [r.alternatives[0].transcript for r in expected]
+    assert [r.audio_processed + start_s for r in finals(again)] == pytest.approx(
+        [r.audio_processed for r in expected], abs=1e-4
+    )
 
 
 async def test_it_declares_what_it_settles_and_what_it_ignores(asr_address: str) -> None:
