@@ -18,7 +18,6 @@ from transcription.connection_limits import ConnectionLimits
 from transcription.dialects.base import Dialect
 from transcription.dialects.native import NativeDialect
 from transcription.errors import (
-    AtCapacity,
     BadMessage,
     InternalError,
     NothingToResume,
@@ -157,7 +156,6 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         return True
 
     async def _refuse(self, error: TranscriptionError) -> None:
-        _count(error)
         for text in self._dialect.render(Failed(error)):
             await self.send(text_data=text)
         await self._close(error)
@@ -254,7 +252,6 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 continue
             if isinstance(event, Failed):
                 error = event.error
-                _count(error)
             try:
                 for text in self._dialect.render(event):
                     await self.send(text_data=text)
@@ -287,8 +284,3 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 if self._live is not None:
                     self._live.end(ends.client_fault(error))
                 return
-
-
-def _count(error: TranscriptionError) -> None:
-    if isinstance(error, AtCapacity):
-        metrics.ADMISSION_REFUSED_TOTAL.labels(reason=error.reason).inc()

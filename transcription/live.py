@@ -101,7 +101,7 @@ class LiveTranscription:
         self._jitter = jitter
         self._timeouts = Timeouts(session_timeout_s=session_timeout_s, idle_timeout_s=idle_timeout_s, now_s=clock())
         self._watermark = Watermark()
-        self._watch = RecogniserWatch(self.intake, now_s=clock())
+        self._watch = RecogniserWatch(self.intake, interims=self.config.enable_interim_results, now_s=clock())
         self._commits = Commits(
             store,
             emit=emit,
@@ -129,11 +129,6 @@ class LiveTranscription:
     @property
     def public_id(self) -> str:
         return self.new.public_id
-
-    @property
-    def pk(self) -> int | None:
-        """The row's primary key, once there is a row."""
-        return self._handle.pk if self._handle is not None else None
 
     @property
     def is_open(self) -> bool:

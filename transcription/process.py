@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from speechsite.config import Config, get_config
+from transcription import auth, metrics
 from transcription import end as ends
-from transcription import metrics
 from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
 from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
@@ -47,7 +47,9 @@ class Process:
         self.threads = DatabaseThreads()
         self.recogniser = recogniser or RivaRecogniser(targets_from_config(config))
         self.store = store or Store(self.worker_id, threads=self.threads, max_sessions=config.max_concurrent_sessions)
-        self.worker_row = WorkerRow(self.worker_id, threads=self.threads, on_stop=self.stop_session, held=self._held)
+        self.worker_row = WorkerRow(
+            self.worker_id, threads=self.threads, on_stop=self.stop_session, held=self.store.held_sessions
+        )
         self.publisher = LivePublisher(self.worker_id, self.sessions, on_stop_nudge=self.worker_row.check_stops)
         self.views = LiveViews(
             self.threads,
@@ -93,9 +95,10 @@ class Process:
             await asyncio.gather(self._ticking, return_exceptions=True)
         await self.views.aclose()
         await self.publisher.aclose()
-        await self.worker_row.aclose()
         await self.store.aclose()
+        await self.worker_row.aclose()
         await self.recogniser.aclose()
+        await auth.aclose()
         await self.threads.aclose()
 
     @property
@@ -123,6 +126,7 @@ class Process:
         Raises BadConfig naming the field, AtCapacity while draining.
         """
         if self.draining:
+            metrics.ADMISSION_REFUSED_TOTAL.labels(reason="draining").inc()
             raise AtCapacity(
                 "This server is being updated; please try again.",
                 reason="draining",
@@ -167,9 +171,6 @@ class Process:
         for live in list(self.sessions.values()):
             if live.public_id == public_id:
                 live.end(ends.operator_stop(request.reason))
-
-    def _held(self) -> list[int]:
-        return [live.pk for live in self.sessions.values() if live.pk is not None]
 
     async def _tick(self) -> None:
         """The one clock of all sessions of this process."""
