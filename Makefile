@@ -18,9 +18,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 serve: $(RUNTIME) ## Install, migrate and serve on http://127.0.0.1:8000/ (PORT=... for another port)
-	@$(PY) manage.py migrate --verbosity 0
-	@$(PY) manage.py ensure_operator
-	@exec $(PY) manage.py serve
+	@exec $(PY) manage.py serve --set-up
 
 test: test-tools $(DEV) ## Install what the tests need, then run linters, types and all tests
 	@$(MAKE) --no-print-directory lint

@@ -43,6 +43,16 @@ def test_the_last_line_of_the_start_tells_how_to_end_it(served: Served) -> None:
     assert f"{served.url}/console/" in served.output
 
 
+def test_the_first_start_sets_everything_up_and_the_second_finds_it(tmp_path: Path) -> None:
+    with Served(tmp_path, "--set-up", RIVA_SERVER="127.0.0.1:9", DATABASE_URL="sqlite://") as service:
+        [password] = re.findall(r"password +(\S+)", service.output)
+        assert service.get("/admin/login/")[0] == 200
+
+    with Served(tmp_path, "--set-up", RIVA_SERVER="127.0.0.1:9", DATABASE_URL="sqlite://") as service:
+        assert "password" not in service.output
+        assert password not in service.output
+
+
 def test_a_file_goes_through_the_whole_line(served: Served) -> None:
     outcome = transcribe(served, CLIP)
 

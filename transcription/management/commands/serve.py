@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -47,6 +48,12 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=config.port, help="0: any free one (PORT; %(default)s)")
         parser.add_argument("--workers", type=int, default=config.workers, help="processes (WORKERS; %(default)s)")
 
+        parser.add_argument(
+            "--set-up",
+            action="store_true",
+            help="first migrate the database and make sure that there is an operator account, as `make serve` does",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         config = get_config()
         host, port, workers = options["host"], options["port"], options["workers"]
@@ -54,6 +61,9 @@ class Command(BaseCommand):
             raise CommandError(f"--port must be between 0 and {MAX_PORT}, not {port}.")
         if workers < 1:
             raise CommandError(f"--workers must be at least 1, not {workers}.")
+        if options["set_up"]:
+            call_command("migrate", verbosity=0, interactive=False)
+            call_command("ensure_operator", stdout=self.stdout)
         try:
             self._check(config)
             with listen(host, port) as listener, metrics_folder(workers) as folder:
