@@ -133,7 +133,10 @@ const OUTCOME_WORDS = {
   cancelled: ({ safeMs }) => notice("info", gettext("Cancelled."), { help: whatIsSafe(safeMs) }),
   limit: () => notice("info", gettext("The longest time for one recording is reached. Everything is saved."), { actions: ["new"] }),
   stopped_by_operator: ({ error }) =>
-    notice("warn", gettext("An operator stopped this recording."), { help: [error?.message, gettext("Everything that was said is saved.")].filter(Boolean).join(" "), actions: ["new"] }),
+    notice("warn", error?.message || gettext("An operator stopped this recording."), {
+      help: gettext("Everything that was said is saved."),
+      actions: ["new"],
+    }),
   lost: ({ safeMs }) => notice("danger", `${gettext("Connection lost.")} ${whatIsSafe(safeMs)}`, { actions: ["new"] }),
   unreachable: () => notice("danger", gettext("The server cannot be reached."), { help: gettext("Nothing was saved."), actions: ["retry"] }),
   unfinished: ({ safeMs }) => notice("warn", gettext("The last words did not arrive in time."), { help: whatIsSafe(safeMs), actions: ["new"] }),

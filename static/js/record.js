@@ -20,6 +20,8 @@ import { TranscriptionSocket } from "./transcription-socket.js";
 const CAPTION_SIZES = 6;
 /** The line about privacy is for the first visit. */
 const VISIT_KEY = "recording-visit";
+/** Ends after which everything that was said is stored. */
+const WHOLE_OUTCOMES = ["saved", "limit", "stopped_by_operator"];
 const BUSY = ["connecting", "recording", "paused", "finishing"];
 
 class RecordPage {
@@ -251,14 +253,22 @@ class RecordPage {
 
   showState(state) {
     this.root.dataset.state = state;
-    this.showPill(STATES[state]());
-    if (state !== "ready" && state !== "ended") this.announcer.say(STATES[state]()[1]);
+    const [tone, text] = this.stateWords(state);
+    this.showPill([tone, text]);
+    if (state !== "ready" && state !== "ended") this.announcer.say(text);
     this.showControls(state);
     this.showConnection(state);
     if (["connecting", "recording", "paused", "finishing"].includes(state)) this.awake.start();
     else this.awake.stop();
     this.settings.setLocked(this.isBusy);
     this.showTabTitle();
+  }
+
+  /** A file is not recorded, and most of it is recognised after it was sent. */
+  stateWords(state) {
+    const isFile = this.root.dataset.source === "file";
+    if (isFile && ["recording", "finishing"].includes(state)) return ["info", gettext("Transcribing…")];
+    return STATES[state]();
   }
 
   showPill([tone, text]) {
@@ -334,29 +344,31 @@ class RecordPage {
 
   showEnd(ended) {
     const notice = words.outcomeNotice(ended);
-    this.showPill(ended.outcome === "saved" || ended.outcome === "limit" ? ["ok", gettext("Saved")] : STATES.ended());
+    this.showPill(WHOLE_OUTCOMES.includes(ended.outcome) ? ["ok", gettext("Saved")] : STATES.ended());
     this.find("file-progress").hidden = true;
     this.captions.showInterim("");
     this.showTimer(ended.sentMs);
-    if (notice) this.notice.show(notice);
+    const isSaved = this.hasTranscript(ended);
+    // The card of what was saved has its own button for a new recording.
+    if (notice) this.notice.show({ ...notice, actions: notice.actions.filter((name) => name !== "new" || !isSaved) });
     else this.notice.hide();
-    if (this.hasTranscript(ended)) this.showSaved(ended);
+    if (isSaved) this.showSaved(ended);
     else if (!this.captions.words) this.find("empty").hidden = false;
   }
 
   /** Whether there is anything on the server worth a link. */
   hasTranscript({ outcome, safeMs, hasStarted }) {
-    if (["saved", "limit", "stopped_by_operator"].includes(outcome)) return true;
+    if (WHOLE_OUTCOMES.includes(outcome)) return true;
     return hasStarted && (safeMs > 0 || this.captions.words > 0);
   }
 
-  showSaved({ outcome, sentMs, stopped }) {
+  showSaved({ outcome, safeMs, stopped }) {
     const path = `${this.root.dataset.sessionPath}${this.sessionId}/`;
-    const isWhole = ["saved", "limit", "stopped_by_operator"].includes(outcome);
+    const isWhole = WHOLE_OUTCOMES.includes(outcome);
     const title = this.settings.title || this.lastFile?.name || "";
     const state = isWhole ? gettext("Saved") : gettext("Saved so far");
     this.setText("saved-title", title ? `${state}: ${title}` : state);
-    const length = formatDuration(stopped?.audio_ms ?? sentMs);
+    const length = formatDuration(stopped?.audio_ms ?? safeMs);
     this.setText("saved-facts", `${length} · ${formatWords(this.captions.words)}`);
     this.find("open").href = path;
     this.find("download").href = `${path}export.txt`;

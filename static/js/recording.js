@@ -13,6 +13,8 @@ import { bytesToMs } from "./pcm.js";
 
 /** With nothing heard from the server for this long after Stop, the last words are given up. */
 export const FINISH_TIMEOUT_MS = 10_000;
+/** A file is sent faster than it is recognised, so what is left of it may take long and be silent meanwhile. */
+export const FILE_FINISH_TIMEOUT_MS = 60_000;
 /** A file waits while this much of it is queued. */
 const FILE_QUEUE_BYTES = 256 * 1024;
 const ORDERLY_ENDS = new Map([[4410, "limit"], [4490, "stopped_by_operator"]]);
@@ -24,6 +26,7 @@ class Recording extends EventTarget {
     this.socket = socket;
     this.state = "idle";
     this.hasStarted = false;
+    this.finishTimeoutMs = FINISH_TIMEOUT_MS;
     this._finishTimer = null;
     this._listen();
   }
@@ -80,7 +83,7 @@ class Recording extends EventTarget {
     this._finishTimer = setTimeout(() => {
       this._end("unfinished", null);
       this.socket.close();
-    }, FINISH_TIMEOUT_MS);
+    }, this.finishTimeoutMs);
   }
 
   _onClosed(closed) {
@@ -190,6 +193,7 @@ export class FileRecording extends Recording {
   constructor(socket, audioFile) {
     super(socket);
     this.audioFile = audioFile;
+    this.finishTimeoutMs = FILE_FINISH_TIMEOUT_MS;
     this._next = 0;
   }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, StorageState, sync_playwright
 
 from speechsite.tests.served import Served, manage
 from transcription.tests.speech_clips import SPEECH_FOLDER, load_samples
@@ -123,8 +123,25 @@ def watch() -> Iterator[Watch]:
     assert watch.unexpected == []
 
 
+@pytest.fixture(scope="session")
+def logged_in(site: Served, browser: Browser) -> Callable[[tuple[str, str]], StorageState]:
+    """A person's cookies; each logs in once, since passwords are slow to check on purpose."""
+    states: dict[tuple[str, str], StorageState] = {}
+
+    def cookies_of(person: tuple[str, str]) -> StorageState:
+        if person not in states:
+            with browser.new_context(base_url=site.url) as context:
+                log_in(context.new_page(), person)
+                states[person] = context.storage_state()
+        return states[person]
+
+    return cookies_of
+
+
 @pytest.fixture
-def open_page(site: Served, browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
+def open_page(
+    site: Served, browser: Browser, logged_in: Callable[[tuple[str, str]], StorageState], watch: Watch
+) -> Iterator[Callable[..., Page]]:
     """A page of the site in a context of its own, logged in if a person is given."""
     contexts: list[BrowserContext] = []
 
@@ -141,13 +158,12 @@ def open_page(site: Served, browser: Browser, watch: Watch) -> Iterator[Callable
             base_url=base_url or site.url,
             viewport={"width": width, "height": 844 if width < 760 else 900},
             color_scheme="dark" if theme == "dark" else "light",
+            storage_state=logged_in(person) if person is not None else None,
             permissions=["clipboard-read", "clipboard-write"] if base_url is None else [],
         )
         contexts.append(context)
         context.set_default_timeout(ACTION_TIMEOUT_MS)
         page = context.new_page()
-        if person is not None:
-            log_in(page, person)
         watch.follow(page)
         page.goto(path)
         return page

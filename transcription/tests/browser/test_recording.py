@@ -22,6 +22,9 @@ EXPECTED_WORDS = ("fellow", "country", "for you")
 
 OpenPage = Callable[..., Page]
 
+# The first test of a run also waits for the service to start.
+pytestmark = pytest.mark.timeout(240)
+
 
 def record_button(page: Page) -> None:
     page.locator("[data-record-button]").click()
@@ -133,7 +136,8 @@ def test_a_missing_microphone_is_told_in_plain_words(open_page: OpenPage, chromi
     expect(page.locator("[data-drop]")).to_be_visible()
 
 
-def test_an_insecure_address_says_so_and_still_takes_files(open_page: OpenPage, site: Served) -> None:
+def test_an_insecure_address_says_so_and_still_takes_files(open_page: OpenPage, site: Served, watch: Watch) -> None:
+    watch.expect("Cross-Origin-Opener-Policy header has been ignored")  # as it says of every such address
     page = open_page("/", base_url=insecure_url(site))
     text = "Recording needs HTTPS or localhost. You can still send a file."
     expect(page.locator("[data-notice-text]")).to_have_text(text)
@@ -187,7 +191,7 @@ def test_a_lost_server_says_what_is_safe(
     screenshot(page, "record-lost-1360-light")
     expect(page.locator("[data-saved-title]")).to_have_text("Saved so far")
     wait_for(lambda: page.request.get("/readyz").ok, "the worker is back")
-    page.locator("[data-notice] [data-action=new]").click()
+    page.click("[data-new]")
     expect(page.locator("[data-state-pill]")).to_have_text("Ready")
 
 
