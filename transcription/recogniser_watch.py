@@ -7,16 +7,22 @@ from transcription.events import RecogniserStatus
 from transcription.intake import Intake
 
 HANG_S = 8.0
+# Without interims the only answer is the final, and one utterance may take this long (intake.UNSETTLED_SPAN_S).
+HANG_WITHOUT_INTERIMS_S = 45.0
 HANG_SPEECH_S = 4.0
 LAGGING_S = 5.0
 LAG_OVER_S = 2.0
 
 
 class RecogniserWatch:
-    """Compares what one session's recogniser has heard with what came in."""
+    """Compares what one session's recogniser has heard with what came in.
 
-    def __init__(self, intake: Intake, *, now_s: float) -> None:
+    interims: whether it was asked for them. Without them it is silent while somebody speaks, and that is no lag.
+    """
+
+    def __init__(self, intake: Intake, *, interims: bool, now_s: float) -> None:
         self.heard_ms = 0
+        self._interims = interims
         self.answers = 0
         self._intake = intake
         self._answered_at_s = now_s
@@ -54,8 +60,12 @@ class RecogniserWatch:
         elapsed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         if self._intake.level.has_speech_energy and self.backlog_ms:
             self._unanswered_speech_s += elapsed_s
-        if now_s - self._answered_at_s >= HANG_S and self._unanswered_speech_s >= HANG_SPEECH_S:
+        hang_s = HANG_S if self._interims else HANG_WITHOUT_INTERIMS_S
+        if now_s - self._answered_at_s >= hang_s and self._unanswered_speech_s >= HANG_SPEECH_S:
             raise RecogniserSilent("The recogniser takes audio but answers nothing.")
+        return self._new_status(now_s) if self._interims else None
+
+    def _new_status(self, now_s: float) -> RecogniserStatus | None:
         lag_ms = self.age_ms(self.heard_ms + 1, now_s) or 0 if self.backlog_ms else 0
         if lag_ms > LAGGING_S * 1000 and not self._lagging:
             self._lagging = True
