@@ -30,6 +30,7 @@ from transcription.admin_display import (
     console_address,
     console_link,
     format_duration,
+    moment,
     paragraph,
     segment_list_address,
     session_link,
@@ -71,8 +72,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 @admin.register(TranscriptionSession)
 class TranscriptionSessionAdmin(admin.ModelAdmin):
     list_display = (
-        "name", "state_label", "owner", "api_key", "language", "started_at", "length", "word_count",
-        "mean_confidence", "end_reason", "console",
+        "name", "console", "state_label", "owner", "key_name", "language", "started", "length", "word_count",
+        "mean_confidence", "end_reason",
     )  # fmt: skip
     list_filter = (
         "state",
@@ -177,6 +178,14 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_label(self, session: TranscriptionSession) -> str:
         return state_badge(session)
+
+    @admin.display(description=gettext_lazy("key"), ordering="api_key__name")
+    def key_name(self, session: TranscriptionSession) -> str | None:
+        return session.api_key.name if session.api_key else None
+
+    @admin.display(description=gettext_lazy("started"), ordering="started_at")
+    def started(self, session: TranscriptionSession) -> str | None:
+        return moment(session.started_at)
 
     @admin.display(description=gettext_lazy("length"), ordering="audio_ms")
     def length(self, session: TranscriptionSession) -> str:
