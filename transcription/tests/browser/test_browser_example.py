@@ -1,0 +1,87 @@
+"""The page of `examples/`, on an origin of its own, in a browser whose microphone plays a clip."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from speechsite.config import BASE_DIR
+from speechsite.tests.served import Served, manage
+from transcription.tests.browser.conftest import ACTION_TIMEOUT_MS, Watch
+
+WORDS_TIMEOUT_MS = 45_000
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: Any) -> None:
+        """Nobody reads it."""
+
+
+@contextmanager
+def serving_examples() -> Iterator[str]:
+    """The folder `examples/` as another web server would serve it, at an origin of its own."""
+    handler = functools.partial(_QuietHandler, directory=str(BASE_DIR / "examples"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def examples_url() -> Iterator[str]:
+    with serving_examples() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, examples_url: str) -> Iterator[Served]:
+    """A service that allows that origin."""
+    data_dir = tmp_path_factory.mktemp("service")
+    manage("migrate", "--verbosity", "0", data_dir=data_dir, DATABASE_URL="").check_returncode()
+    with Served(data_dir, DATABASE_URL="", ALLOWED_ORIGINS=examples_url) as served:
+        yield served
+
+
+def test_the_page_of_another_site_shows_what_is_said(
+    service: Served, examples_url: str, speaking_browser: Browser, watch: Watch
+) -> None:
+    with speaking_browser.new_context() as context:
+        context.set_default_timeout(ACTION_TIMEOUT_MS)
+        page = context.new_page()
+        watch.follow(page)
+        watch.expect("favicon.ico")
+        page.goto(f"{examples_url}/browser.html")
+        page.fill("#site", service.url)
+        page.click("#start")
+        expect(page.locator("#status")).to_have_text("Speak now.", timeout=WORDS_TIMEOUT_MS)
+        expect(page.locator("#final")).to_contain_text("fellow Americans", timeout=WORDS_TIMEOUT_MS)
+        page.click("#stop")
+        expect(page.locator("#status")).to_have_text("Done.", timeout=WORDS_TIMEOUT_MS)
+        assert page.locator("#interim").text_content() == ""
+    assert '"state": "completed"' in service.get("/api/v1/sessions")[1]
+
+
+def test_the_page_of_a_site_that_is_not_allowed_is_told(
+    service: Served, speaking_browser: Browser, watch: Watch
+) -> None:
+    with serving_examples() as other_url, speaking_browser.new_context() as context:
+        page = context.new_page()
+        watch.follow(page)
+        # The browser itself says in its console that the service did not allow the request.
+        watch.expect("favicon.ico", "blocked by CORS policy", "net::ERR_FAILED")
+        page.goto(f"{other_url}/browser.html")
+        page.fill("#site", service.url)
+        page.click("#start")
+        expect(page.locator("#status")).to_have_text("Failed to fetch", timeout=WORDS_TIMEOUT_MS)
+        expect(page.locator("#start")).to_be_enabled()
