@@ -19,6 +19,8 @@ from transcription.safe_json import parse_object
 
 NORMAL_CLOSE = 1000
 MAX_STRIKES = 3
+# Of a field's name when it is told what is wrong with it: names come from the client.
+MAX_FIELD_CHARACTERS = 100
 # Base64 takes 4 bytes for 3; the rest is the message around it.
 AUDIO_TEXT_SHARE = 1.5
 
@@ -167,7 +169,7 @@ def _bad_message(data: dict[str, Any], error: ValidationError) -> BadMessage:
         known = ", ".join(sorted(messages.CLIENT_MESSAGE_TYPES))
         return BadMessage(f"type must be one of {known}.", reason="unknown_type", field="type")
     # The first part of the path is the tag of the union.
-    field = ".".join(str(part) for part in problem["loc"][1:]) or None
+    field = ".".join(str(part) for part in problem["loc"][1:])[:MAX_FIELD_CHARACTERS] or None
     reason = "unknown_field" if kind == "extra_forbidden" else "bad_field"
     return BadMessage(f"{data.get('type')}: {field}: {problem['msg']}.", reason=reason, field=field)
 
