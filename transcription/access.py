@@ -156,6 +156,8 @@ def _user(who: Who) -> User | AnonymousUser | None:
         return who
     if who.kind != "user":
         return None
+    if who.user_id is None:
+        return AnonymousUser()
     return get_user_model().objects.filter(pk=who.user_id).first() or AnonymousUser()
 
 

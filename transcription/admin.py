@@ -7,7 +7,7 @@ reviewed can be corrected, with history; of a session its title.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -72,8 +72,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 @admin.register(TranscriptionSession)
 class TranscriptionSessionAdmin(admin.ModelAdmin):
     list_display = (
-        "name", "console", "state_label", "owner", "key_name", "language", "started", "length", "word_count",
-        "mean_confidence", "end_reason",
+        "name", "open", "state_label", "started", "length", "word_count", "mean_confidence", "language",
+        "owner", "key_name", "end_reason",
     )  # fmt: skip
     list_filter = (
         "state",
@@ -138,9 +138,9 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: TranscriptionSession | None = None
-    ) -> Sequence[str]:
-        fields = [field for _name, options in self.fieldsets or () for field in options["fields"]]
-        return [str(field) for field in fields if field != "title"]
+    ) -> tuple[str, ...]:
+        fields = [field for _name, options in self.fieldsets for field in options["fields"]]
+        return tuple(str(field) for field in fields if field != "title")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -151,7 +151,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
     def has_export_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms([access.Permission.EXPORT, access.Permission.VIEW_CAPTIONS])
 
-    def view_on_site(self, obj: TranscriptionSession) -> str:  # type: ignore[override]  # a method is allowed
+    def view_on_site(self, obj: TranscriptionSession) -> str:
         return console_address(obj)
 
     def get_search_results(
@@ -199,6 +199,10 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
     @admin.display(description=gettext_lazy("console"))
     def console(self, session: TranscriptionSession) -> str:
         return console_link(session)
+
+    @admin.display(description=gettext_lazy("console"))
+    def open(self, session: TranscriptionSession) -> str:
+        return console_link(session, _("Open"))
 
     @admin.display(description=gettext_lazy("stop requested"))
     def stop_request(self, session: TranscriptionSession) -> str | None:
@@ -345,7 +349,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
 
 
 @admin.register(TranscriptSegment)
-class TranscriptSegmentAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # has no types
+class TranscriptSegmentAdmin(SimpleHistoryAdmin):
     list_display = (
         "short_text", "session_name", "index", "start", "speaker", "confidence", "is_corrected", "reviewed",
     )  # fmt: skip
@@ -365,7 +369,7 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # has n
     formfield_overrides: ClassVar = {
         models.TextField: {"widget": Textarea(attrs={"rows": 4, "cols": 75, "dir": "auto"})}
     }
-    fieldsets = (
+    fieldsets: ClassVar[Any] = (
         (
             None,
             {
@@ -394,9 +398,9 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):  # type: ignore[misc]  # has n
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: TranscriptSegment | None = None
-    ) -> Sequence[str]:
+    ) -> tuple[str, ...]:
         fields = [field for _name, options in self.fieldsets for field in options["fields"]]
-        return [field for field in fields if field not in self.EDITABLE]
+        return tuple(field for field in fields if field not in self.EDITABLE)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -478,12 +482,12 @@ class ApiKeyAdmin(admin.ModelAdmin):
     show_facets = ShowFacets.ALLOW
     autocomplete_fields = ("owner",)
 
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("name", "owner")
         return ("name", "shown_prefix", "owner", "created_at", "last_used_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         """The owner decides what a key reaches, so it is settled with the key."""
         return () if obj is None else ("shown_prefix", "owner", "created_at", "last_used_at")
 

@@ -47,8 +47,8 @@ def moment(when: datetime | None) -> str | None:
     )
 
 
-def console_link(session: TranscriptionSession) -> str:
-    return format_html('<a href="{}">{}</a>', console_address(session), _("Open in console"))
+def console_link(session: TranscriptionSession, words: str = "") -> str:
+    return format_html('<a href="{}">{}</a>', console_address(session), words or _("Open in console"))
 
 
 def session_link(session: TranscriptionSession) -> str:

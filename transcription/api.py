@@ -6,7 +6,6 @@ the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from django.conf import settings
@@ -84,7 +83,7 @@ class Api(NinjaAPI):
     """NinjaAPI whose every error has the one shape."""
 
     @property
-    def urls(self) -> tuple[Sequence[URLPattern | URLResolver], str, str]:
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
         patterns, app_name, namespace = super().urls
         shape_wrong_methods(patterns)
         return patterns, app_name, namespace

@@ -61,7 +61,7 @@ def request_id() -> str:
 
 def add_error_handlers(api: NinjaAPI) -> None:
     """Answer whatever an operation raises in the one shape."""
-    api.add_exception_handler(TranscriptionError, lambda _request, error: error_response(error))
+    api.add_exception_handler(TranscriptionError, _on_our_own)
     api.add_exception_handler(ValidationError, _on_validation_error)
     api.add_exception_handler(HttpError, _on_http_error)
     api.add_exception_handler(Http404, _on_not_found)
@@ -71,7 +71,14 @@ def add_error_handlers(api: NinjaAPI) -> None:
     api.add_exception_handler(Exception, _on_unexpected)
 
 
-def _on_validation_error(_request: HttpRequest, error: ValidationError) -> HttpResponse:
+# The framework types what it passes as "an error or its class"; it only ever passes errors.
+
+
+def _on_our_own(_request: HttpRequest, error: Any) -> HttpResponse:
+    return error_response(error)
+
+
+def _on_validation_error(_request: HttpRequest, error: Any) -> HttpResponse:
     problem = error.errors[0]
     # The path begins with where it came from (body, query) and, for a body, our name of the parameter.
     source, *path = map(str, problem["loc"])
@@ -80,22 +87,22 @@ def _on_validation_error(_request: HttpRequest, error: ValidationError) -> HttpR
     return error_response(BadConfig(f"{field}: {message}" if field else message, field=field))
 
 
-def _on_http_error(_request: HttpRequest, error: HttpError) -> HttpResponse:
+def _on_http_error(_request: HttpRequest, error: Any) -> HttpResponse:
     if error.status_code == 404:
         return error_response(NotFound(error.message))
     return error_response(BadMessage(error.message))
 
 
-def _on_not_found(_request: HttpRequest, _error: Http404) -> HttpResponse:
+def _on_not_found(_request: HttpRequest, _error: Any) -> HttpResponse:
     return error_response(NotFound(_("There is nothing at this address.")))
 
 
-def _on_database_error(_request: HttpRequest, error: Exception) -> HttpResponse:
+def _on_database_error(_request: HttpRequest, error: Any) -> HttpResponse:
     logger.warning("The database did not answer: %s", type(error).__name__)
     return error_response(StorageUnavailable(_("The database does not answer. Please try again.")))
 
 
-def _on_unexpected(_request: HttpRequest, error: Exception) -> HttpResponse:
+def _on_unexpected(_request: HttpRequest, error: Any) -> HttpResponse:
     logger.exception("An operation of the API failed", exc_info=error)
     return error_response(
         InternalError(_("Something went wrong on our side. The request id names the log entry."))

@@ -15,5 +15,5 @@ def keep_machine_version(segment: TranscriptSegment) -> None:
     if segment.history.exists():
         return
     # Nobody's doing: without this the user of the current request would be put down.
-    segment._history_user = None
+    segment._history_user = None  # type: ignore[attr-defined]  # simple-history looks for it
     TranscriptSegment.history.bulk_history_create([segment], default_date=segment.created_at)

@@ -64,7 +64,9 @@ def search_sessions(
         segments = segments_matching(terms, sessions.db)
         if readable is not None:
             segments = segments.filter(session__in=readable)
-        matches |= Q(pk__in=segments.values("session_id")) | Q(pk__in=_matching_ids(SESSION_TITLE, terms, sessions.db))
+        matches |= Q(pk__in=segments.values("session_id")) | Q(
+            pk__in=_matching_ids(SESSION_TITLE, terms, sessions.db)
+        )
     return sessions.filter(matches) if matches else sessions.none()
 
 
@@ -142,8 +144,8 @@ def _matching_ids(indexed: Indexed, terms: Sequence[str], using: str) -> RawSQL:
     """
     if connections[using].vendor == "postgresql":
         query = " & ".join(f"'{term}':*" for term in terms)
-        sql = f"SELECT id FROM {indexed.table} WHERE {indexed.index} @@ %s::tsquery"  # noqa: S608 - constants
+        sql = f"SELECT id FROM {indexed.table} WHERE {indexed.name} @@ %s::tsquery"  # noqa: S608 - constants
         return RawSQL(sql, [query])  # noqa: S611 - the text is a parameter
     query = " ".join(f'"{term}"*' for term in terms)
-    sql = f"SELECT rowid FROM {indexed.index} WHERE {indexed.index} MATCH %s"  # noqa: S608 - constants
+    sql = f"SELECT rowid FROM {indexed.name} WHERE {indexed.name} MATCH %s"  # noqa: S608 - constants
     return RawSQL(sql, [query])  # noqa: S611 - the text is a parameter

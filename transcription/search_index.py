@@ -24,7 +24,7 @@ class Indexed(NamedTuple):
 
     table: str
     column: str
-    index: str
+    name: str
 
 
 SEGMENT_TEXT = Indexed("transcription_transcriptsegment", "text", "transcription_segment_search")
@@ -43,7 +43,7 @@ def create(connection: BaseDatabaseWrapper) -> None:
             else:
                 for statement in _sqlite_statements(indexed):
                     cursor.execute(statement, None)
-                cursor.execute(f"INSERT INTO {indexed.index}({indexed.index}) VALUES ('rebuild')")  # noqa: S608
+                cursor.execute(f"INSERT INTO {indexed.name}({indexed.name}) VALUES ('rebuild')")  # noqa: S608
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
@@ -51,11 +51,11 @@ def drop(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         for indexed in ALL_INDEXED:
             if connection.vendor == "postgresql":
-                cursor.execute(f"ALTER TABLE {indexed.table} DROP COLUMN IF EXISTS {indexed.index}")
+                cursor.execute(f"ALTER TABLE {indexed.table} DROP COLUMN IF EXISTS {indexed.name}")
             else:
                 for event in EVENTS:
-                    cursor.execute(f"DROP TRIGGER IF EXISTS {indexed.index}_{event}")
-                cursor.execute(f"DROP TABLE IF EXISTS {indexed.index}")
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {indexed.name}_{event}")
+                cursor.execute(f"DROP TABLE IF EXISTS {indexed.name}")
 
 
 def repair(connection: BaseDatabaseWrapper) -> bool:
@@ -68,8 +68,8 @@ def repair(connection: BaseDatabaseWrapper) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM sqlite_master WHERE name LIKE 'transcription_%%_search%%'", [])
         found = {name for (name,) in cursor.fetchall()}
-    wanted = {f"{indexed.index}_{event}" for indexed in ALL_INDEXED for event in EVENTS}
-    if wanted <= found or SEGMENT_TEXT.index not in found:
+    wanted = {f"{indexed.name}_{event}" for indexed in ALL_INDEXED for event in EVENTS}
+    if wanted <= found or SEGMENT_TEXT.name not in found:
         return False
     create(connection)
     return True
@@ -101,7 +101,7 @@ def _postgresql_column(indexed: Indexed, collation: str) -> str:
     cut = f"regexp_replace({folded}, '([[:alnum:]]{{{MAX_WORD_CHARACTERS}}})[[:alnum:]]+', '\\1 ', 'g')"
     words = f"array_remove(regexp_split_to_array({cut}, '[^[:alnum:]]+'), '')"
     return (
-        f"ALTER TABLE {indexed.table} ADD COLUMN IF NOT EXISTS {indexed.index} tsvector"
+        f"ALTER TABLE {indexed.table} ADD COLUMN IF NOT EXISTS {indexed.name} tsvector"
         f" GENERATED ALWAYS AS (array_to_tsvector({words})) STORED"
     )
 

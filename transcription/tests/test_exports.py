@@ -199,7 +199,7 @@ def test_a_download_names_its_file_and_is_not_kept_by_caches(meeting: Transcript
     response = transcript_response(RequestFactory().get("/"), meeting, "srt")
     assert response["Content-Disposition"] == 'attachment; filename="meeting.srt"'
     assert "no-store" in response["Cache-Control"]
-    assert b"".join(response).decode() == written(meeting, "srt")  # type: ignore[arg-type]
+    assert b"".join(response).decode() == written(meeting, "srt")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -209,6 +209,6 @@ async def test_under_asgi_it_is_streamed_in_pieces() -> None:
     assert isinstance(request, ASGIRequest)
     response = await sync_to_async(transcript_response)(request, session, "txt")
     assert response.is_async
-    pieces = [piece async for piece in response]  # type: ignore[union-attr]
+    pieces = [piece async for piece in response]
     assert len(pieces) == 5
     assert b"".join(pieces).decode().splitlines()[-1] == "segment 999"

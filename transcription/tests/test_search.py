@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -162,7 +164,7 @@ def test_a_segment_of_any_length_can_be_stored() -> None:
 
 def test_hits_come_newest_session_first_in_order_and_no_more_than_asked() -> None:
     now = timezone.now()
-    old = make_session("apple one", "apple two", created_at=now - timezone.timedelta(days=1))
+    old = make_session("apple one", "apple two", created_at=now - timedelta(days=1))
     new = make_session("apple three", created_at=now)
     assert [(hit.session, hit.segment.index) for hit in hits("apple")] == [(new, 0), (old, 0), (old, 1)]
     assert len(hits("apple", limit=2)) == 2
@@ -223,7 +225,7 @@ def test_the_index_can_be_dropped_made_again_and_made_twice() -> None:
 def test_triggers_that_a_change_of_the_table_took_away_come_back_after_migrations() -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
-            cursor.execute(f"DROP TRIGGER {search_index.SEGMENT_TEXT.index}_insert")
+            cursor.execute(f"DROP TRIGGER {search_index.SEGMENT_TEXT.name}_insert")
     session = make_session("unseen")
     call_command("migrate", verbosity=0, skip_checks=True)
     assert found("unseen") == {session}
@@ -238,6 +240,4 @@ def assert_index_is_sound() -> None:
         return
     with connection.cursor() as cursor:
         for indexed in search_index.ALL_INDEXED:
-            cursor.execute(
-                f"INSERT INTO {indexed.index}({indexed.index}, rank) VALUES ('integrity-check', 1)"
-            )  # noqa: S608
+            cursor.execute(f"INSERT INTO {indexed.name}({indexed.name}, rank) VALUES ('integrity-check', 1)")  # noqa: S608
