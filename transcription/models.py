@@ -25,7 +25,12 @@ class ApiKey(models.Model):
 
     name = models.CharField(_("name"), max_length=100)
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, verbose_name=_("owner"), null=True, blank=True, related_name="api_keys"
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        verbose_name=_("owner"),
+        null=True,
+        blank=True,
+        related_name="api_keys",
     )
     prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
@@ -103,7 +108,12 @@ class TranscriptionSession(models.Model):
         related_name="transcription_sessions",
     )
     api_key = models.ForeignKey(
-        ApiKey, models.SET_NULL, verbose_name=_("API key"), null=True, blank=True, related_name="transcription_sessions"
+        ApiKey,
+        models.SET_NULL,
+        verbose_name=_("API key"),
+        null=True,
+        blank=True,
+        related_name="transcription_sessions",
     )
     client_address = models.GenericIPAddressField(_("client address"), null=True, blank=True)
     user_agent = models.CharField(_("client program"), max_length=400, blank=True)
@@ -113,7 +123,10 @@ class TranscriptionSession(models.Model):
 
     language = models.CharField(_("language"), max_length=35)
     encoding = models.CharField(
-        _("encoding"), max_length=12, choices=[(e.value, e.value) for e in Encoding], default=Encoding.LINEAR_PCM.value
+        _("encoding"),
+        max_length=12,
+        choices=[(e.value, e.value) for e in Encoding],
+        default=Encoding.LINEAR_PCM.value,
     )
     sample_rate_hz = models.PositiveIntegerField(_("sample rate (Hz)"), default=16000)
     channels = models.PositiveSmallIntegerField(_("channels"), default=1)
@@ -157,7 +170,9 @@ class TranscriptionSession(models.Model):
     word_count = models.PositiveIntegerField(_("words"), default=0)
     first_interim_ms = models.PositiveIntegerField(_("first interim after (ms)"), null=True, blank=True)
     final_lag_p50_ms = models.PositiveIntegerField(_("final lag, median (ms)"), null=True, blank=True)
-    final_lag_p95_ms = models.PositiveIntegerField(_("final lag, 95th percentile (ms)"), null=True, blank=True)
+    final_lag_p95_ms = models.PositiveIntegerField(
+        _("final lag, 95th percentile (ms)"), null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("transcription session")
@@ -217,7 +232,9 @@ class TranscriptSegment(models.Model):
     channel = models.PositiveSmallIntegerField(_("channel"), null=True, blank=True)
     tail = models.BooleanField(_("tail"), default=False, help_text=_("Flushed when the connection broke."))
     promoted = models.BooleanField(
-        _("promoted"), default=False, help_text=_("The last interim result of a stream that ended without a final one.")
+        _("promoted"),
+        default=False,
+        help_text=_("The last interim result of a stream that ended without a final one."),
     )
     reviewed = models.BooleanField(_("reviewed"), default=False)
     created_at = models.DateTimeField(_("stored"), default=timezone.now)
