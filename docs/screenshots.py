@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 import tempfile
 import threading
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -65,6 +67,18 @@ async def speak(url: str, stop: threading.Event) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+@contextmanager
+def speaking(url: str) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(speak(url, stop)))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 def microphone_file(folder: Path) -> Path:
     path = folder / "microphone.wav"
     with wave.open(str(path), "wb") as file:
@@ -100,12 +114,16 @@ def take_pictures(url: str, folder: Path) -> None:
         log_in(recording)
         recording.goto("/")
         recording.locator("[data-record-button]").click()
-        recording.get_by_text("ask what you can do").first.wait_for()
+        # Two finals, and words on their way to the next.
+        recording.locator("[data-log] .final").nth(1).wait_for()
+        recording.locator("[data-interim]").filter(has_text=re.compile(r"\w+ \w+")).wait_for()
         recording.screenshot(path=IMAGES / "recording.png")
-        console = context.new_page()
-        console.goto("/console/")
-        console.get_by_text("thought").first.wait_for()
-        console.screenshot(path=IMAGES / "console.png")
+        with speaking(url):
+            console = context.new_page()
+            console.goto("/console/")
+            captions = console.locator("[data-rows] tr .caption").filter(has_text=re.compile(r"\w+ \w+"))
+            captions.nth(len(SPEAKERS)).wait_for()
+            console.screenshot(path=IMAGES / "console.png")
         browser.close()
 
 
@@ -118,14 +136,7 @@ def main() -> None:
         account = ("createsuperuser", "--noinput", "--username", OPERATOR, "--email", "operator@example.org")
         manage(*account, data_dir=data_dir, **settings).check_returncode()
         with Served(data_dir, **settings) as service:
-            stop = threading.Event()
-            speakers = threading.Thread(target=lambda: asyncio.run(speak(service.url, stop)))
-            speakers.start()
-            try:
-                take_pictures(service.url, data_dir)
-            finally:
-                stop.set()
-                speakers.join()
+            take_pictures(service.url, data_dir)
 
 
 if __name__ == "__main__":

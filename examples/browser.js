@@ -37,9 +37,9 @@ async function openMicrophone(onBlock) {
   context.createMediaStreamSource(stream).connect(worklet);
   return {
     sampleRate: context.sampleRate,
-    close() {
+    async close() {
       for (const track of stream.getTracks()) track.stop();
-      return context.close();
+      if (context.state !== "closed") await context.close();
     },
   };
 }
