@@ -42,7 +42,7 @@ class SessionFilterForm(forms.Form):
         label=_("Length"),
         required=False,
         coerce=int,
-        empty_value=0,
+        empty_value=None,
         choices=[
             ("", _("Any length")),
             ("10", _("10 s or more")),

@@ -86,7 +86,9 @@ def test_pages_go_back_and_forth_without_losing_or_repeating_a_row() -> None:
     assert read_page(rows, after=second.newer).sessions == first.sessions
 
 
-@pytest.mark.parametrize("place", ["", "x", "_", "2026-01-01T00:00:00_5", "2026-01-01T00:00:00+00:00_-1", "_99999999999999999999"])
+@pytest.mark.parametrize(
+    "place", ["", "x", "_", "2026-01-01T00:00:00_5", "2026-01-01T00:00:00+00:00_-1", "_99999999999999999999"]
+)
 def test_a_place_that_is_none_shows_the_newest(place: str) -> None:
     assert parse_place(place) is None
     session = make_session()

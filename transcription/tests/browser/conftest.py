@@ -1,4 +1,4 @@
-"""A whole served site, a Chromium with a microphone that plays a clip, and pages whose every complaint fails the test."""
+"""A whole served site, a Chromium whose microphone plays a clip, and pages whose every complaint fails the test."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 # Run by `manage.py shell --command` in the data folder of the served site.
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -12,11 +13,11 @@ operator = User.objects.create_superuser("operator", "operator@example.org", "an
 User.objects.create_user("nobody", password="a-person-without-rights")
 
 
-def add(public_id, texts, minutes_ago, **facts):
+def add(public_id: str, texts: list[str], minutes_ago: int, **facts: Any) -> None:
     """A session that ended, a segment of four seconds for each text."""
     ended_at = timezone.now() - timedelta(minutes=minutes_ago)
     audio_ms = 4000 * len(texts)
-    values = {
+    values: dict[str, Any] = {
         "public_id": public_id,
         "language": "en-US",
         "state": "completed",
@@ -42,12 +43,16 @@ def add(public_id, texts, minutes_ago, **facts):
     session = TranscriptionSession.objects.create(**{**values, **facts})
     TranscriptSegment.objects.bulk_create(
         TranscriptSegment(
-            session=session, index=i, start_ms=4000 * i, end_ms=4000 * i + 3800, asr_text=text, text=text,
+            session=session,
+            index=i,
+            start_ms=4000 * i,
+            end_ms=4000 * i + 3800,
+            asr_text=text,
+            text=text,
             language="en-US",
         )
         for i, text in enumerate(texts)
     )
-    return session
 
 
 MEETING = [
@@ -64,4 +69,4 @@ add("failed-early", [], 12, state="failed", end_reason="recogniser_failed", titl
 add("stopped-by-operator", MEETING[:3], 200, end_reason="operator", stop_reason="The room was booked until noon.")
 for i in range(60):
     add(f"lecture-{i:02}", MEETING[i % 5 : i % 5 + 1], 60 * 24 + 60 * i, title=f"Lecture {i + 1}")
-long_session = add("long-reading", [f"Sentence number {i} of a long reading." for i in range(1005)], 60 * 30)
+add("long-reading", [f"Sentence number {i} of a long reading." for i in range(1005)], 60 * 30)

@@ -116,9 +116,7 @@ def test_a_pause_sends_nothing_and_ends_with_continue(open_page: OpenPage, speak
     expect(page.locator("[data-saved]")).to_be_visible(timeout=SPOKEN_TIMEOUT_MS)
 
 
-def test_a_blocked_microphone_is_told_in_plain_words(
-    open_page: OpenPage, chromium: Callable[..., Browser]
-) -> None:
+def test_a_blocked_microphone_is_told_in_plain_words(open_page: OpenPage, chromium: Callable[..., Browser]) -> None:
     denying = chromium("--use-fake-device-for-media-stream", "--deny-permission-prompts")
     page = open_page("/", by=denying)
     record_button(page)
@@ -208,7 +206,11 @@ def test_a_lost_server_says_what_is_safe(
             "Captions are unavailable: the recogniser does not answer.",
             "Nothing was saved.",
         ),
-        ({"code": 4507, "reason": "storage_unavailable"}, "The server cannot save anything right now.", "Nothing was saved."),
+        (
+            {"code": 4507, "reason": "storage_unavailable"},
+            "The server cannot save anything right now.",
+            "Nothing was saved.",
+        ),
     ],
     ids=["full", "recogniser-down", "storage-down"],
 )
