@@ -369,8 +369,10 @@ class LiveTranscription:
                 case InterimResult():
                     self._on_interim(result, now_s)
                 case FinalResult():
-                    self._watermark.on_final(result, stream.capabilities)
-                    self._on_final(result, now_s, tail=self._is_cutting_off)
+                    tail = self._is_cutting_off
+                    if not tail:  # what was cut off is not settled
+                        self._watermark.on_final(result, stream.capabilities)
+                    self._on_final(result, now_s, tail=tail)
                 case Progress():
                     self._watermark.on_progress(result, stream.capabilities)
                     self._watch.heard(result.audio_processed_ms)
@@ -489,9 +491,10 @@ class LiveTranscription:
                 raise RecogniserSilent("The recogniser did not finish the last words in time.")
             log.warning("flush_timed_out", session_id=self.public_id, flush_s=end.flush_s)
             return
-        self._watermark.on_flushed(self.config.audio_format.bytes_to_ms(self.intake.sent))
-        self._watch.heard(self._watermark.settled_ms)
-        self._settle()
+        if not end.tail:
+            self._watermark.on_flushed(self.config.audio_format.bytes_to_ms(self.intake.sent))
+            self._watch.heard(self._watermark.settled_ms)
+            self._settle()
 
     async def _last_words(self, patience_s: float, ended: asyncio.Future[None]) -> bool:
         """Wait until the recogniser ended the stream; False if it answers nothing for patience_s.
