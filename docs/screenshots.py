@@ -36,10 +36,11 @@ CHUNK_BYTES = 3200
 CHUNK_S = 0.1
 WORDS_TIMEOUT_MS = 60_000
 OPERATOR, PASSWORD = "operator", "for-the-pictures-only"
+MICROPHONE = "long-librispeech-3331"
 SPEAKERS = (
     ("Reading: Sense and Sensibility", "austen-0920"),
     ("Voicemail prompts", "asterisk-vm-instructions"),
-    ("Audiobook, chapter 3", "long-librispeech-3331"),
+    ("Inaugural address", "jfk"),
 )
 
 
@@ -85,7 +86,7 @@ def microphone_file(folder: Path) -> Path:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(MICROPHONE_RATE_HZ)
-        file.writeframes(load_samples(SPEECH_FOLDER / "jfk.flac", MICROPHONE_RATE_HZ).astype("<i2").tobytes())
+        file.writeframes(load_samples(SPEECH_FOLDER / f"{MICROPHONE}.flac", MICROPHONE_RATE_HZ).astype("<i2").tobytes())
     return path
 
 
@@ -116,13 +117,14 @@ def take_pictures(url: str, folder: Path) -> None:
         recording.locator("[data-record-button]").click()
         # Two finals, and words on their way to the next.
         recording.locator("[data-log] .final").nth(1).wait_for()
-        recording.locator("[data-interim]").filter(has_text=re.compile(r"\w+ \w+")).wait_for()
+        recording.locator("[data-interim]").filter(has_text=re.compile(r"\w+ \w+ \w+")).wait_for()
         recording.screenshot(path=IMAGES / "recording.png")
         with speaking(url):
             console = context.new_page()
             console.goto("/console/")
-            captions = console.locator("[data-rows] tr .caption").filter(has_text=re.compile(r"\w+ \w+"))
+            captions = console.locator("[data-rows] tr .caption").filter(has_text=re.compile(r"(\w+\W+){6}"))
             captions.nth(len(SPEAKERS)).wait_for()
+            console.locator("[data-kpi=live]").filter(has_text=str(len(SPEAKERS) + 1)).wait_for()
             console.screenshot(path=IMAGES / "console.png")
         browser.close()
 
