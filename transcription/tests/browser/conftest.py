@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, StorageState, sync_playwright
 
 from speechsite.tests.served import Served, manage
@@ -189,3 +190,13 @@ def screenshot(page: Page, name: str) -> None:
     """Kept for people to look at; not compared."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def check(page: Page, name: str, width: int, theme: str) -> None:
+    """Nothing for axe to find, nothing that makes the page scroll sideways; a screenshot for people."""
+    page.wait_for_load_state("load")
+    screenshot(page, f"{name}-{width}-{theme}")
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0, "the page scrolls sideways"
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()

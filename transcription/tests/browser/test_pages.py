@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from transcription.tests.browser.conftest import OPERATOR, VIEWER_OF_NOTHING, Watch, screenshot
+from transcription.tests.browser.conftest import OPERATOR, VIEWER_OF_NOTHING, Watch, check, screenshot
 
 OpenPage = Callable[..., Page]
 
@@ -31,15 +30,6 @@ PAGES = {
     "health": "/console/health/",
 }
 VIEWS = [(1360, "light"), (1360, "dark"), (390, "light"), (390, "dark"), (320, "light")]
-
-
-def check(page: Page, name: str, width: int, theme: str) -> None:
-    page.wait_for_load_state("networkidle")
-    screenshot(page, f"{name}-{width}-{theme}")
-    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert overflow <= 0, "the page scrolls sideways"
-    results = Axe().run(page)
-    assert results.violations_count == 0, results.generate_report()
 
 
 @pytest.mark.parametrize(("width", "theme"), VIEWS)

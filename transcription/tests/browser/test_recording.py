@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from speechsite.tests.served import Served, wait_for
-from transcription.tests.browser.conftest import OPERATOR, Watch, insecure_url, screenshot
+from transcription.tests.browser.conftest import OPERATOR, Watch, check, insecure_url, screenshot
 from transcription.tests.speech_clips import SPEECH_FOLDER
 
 SPOKEN_TIMEOUT_MS = 30_000
@@ -76,10 +76,14 @@ def test_the_page_of_a_live_session_shows_its_words_and_becomes_its_transcript(
     console = open_page("/console/", person=OPERATOR)
     page = open_page("/", by=speaking_browser)
     record_button(page)
+    phone = open_page("/console/", person=OPERATOR, width=390, theme="dark")
+    expect(phone.locator("[data-rows] [data-stop]")).to_be_in_viewport(ratio=1)
+    expect(phone.locator("[data-rows] [data-time]")).to_be_in_viewport(ratio=1)
+    check(phone, "console-speaking", 390, "dark")
     console.locator("[data-rows] [data-open]").first.click()
     expect(console.locator("[data-log]")).to_contain_text("fellow", timeout=SPOKEN_TIMEOUT_MS)
     expect(console.locator("[data-state-pill]")).to_have_text("Live")
-    screenshot(console, "session-live-1360-light")
+    check(console, "session-live", 1360, "light")
     record_button(page)
     expect(page.locator("[data-saved]")).to_be_visible(timeout=SPOKEN_TIMEOUT_MS)
     expect(console.locator("[data-transcript]")).to_contain_text("fellow", timeout=SPOKEN_TIMEOUT_MS)
