@@ -124,8 +124,7 @@ def test_every_option_is_described_with_its_bounds(model: type[BaseModel]) -> No
     described = rows(section(read("websocket-api.md"), "`config`"))
     for name, schema in model.model_json_schema()["properties"].items():
         row = " ".join(described[name]).replace("−", "-")  # noqa: RUF001 - the sign as it is set in the text
-        for bound in bounds_of(schema):
-            assert bound in row, f"{name}: {bound}"
+        assert set(bounds_of(schema)) <= set(re.findall(r"-?\d+", row)), name
 
 
 def test_every_limit_is_described_with_its_default() -> None:
@@ -171,7 +170,7 @@ def operations() -> list[tuple[str, str, dict[str, Any]]]:
     return [(method, path, operation) for path, methods in paths.items() for method, operation in methods.items()]
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), operations(), ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("method", "path", "operation"), operations(), ids=lambda value: str(value)[:20])
 def test_every_http_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
     text = section(read("http-api.md"), f"`{operation['operationId']}`")
     assert f"`{method.upper()} {path}`" in text

@@ -23,6 +23,9 @@ EXAMPLES = BASE_DIR / "examples"
 TIMEOUT_S = 45
 CHUNK_BYTES = 3200
 
+# The first test of a run also waits for the recogniser and the service to start.
+pytestmark = pytest.mark.timeout(240)
+
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, asr_address: str) -> Iterator[Served]:
