@@ -226,12 +226,21 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _run(self, live: LiveTranscription) -> None:
         try:
             await self._process.run(live)
+        except Exception:
+            # Here and not in __call__: the writer would close as after a stop before anybody hears of it.
+            log.exception("session_failed", session_id=live.public_id)
+            if live.closing_error is None:
+                self._error = InternalError("Something went wrong on our side.")
+                self._outbox.put(Failed(self._error))
         finally:
             self._outbox.close()
 
     def _on_error(self, error: TranscriptionError) -> None:
         metrics.PROTOCOL_ERRORS_TOTAL.labels(kind=error.reason).inc()
         fatal = self._dialect.is_fatal(error)
+        if fatal and self._live is not None and self._live.is_ending:
+            # The session ends already, and its close says why.
+            return
         if not fatal:
             self._outbox.put(Failed(error))
             return

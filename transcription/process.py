@@ -16,7 +16,7 @@ from transcription import end as ends
 from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
 from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
-from transcription.errors import AtCapacity
+from transcription.errors import AtCapacity, InternalError
 from transcription.events import Event
 from transcription.live import LiveTranscription
 from transcription.live_publisher import LivePublisher
@@ -159,6 +159,9 @@ class Process:
         key = f"{live.public_id}/{id(live)}"
         self.sessions[key] = live
         metrics.SESSIONS_LIVE.inc()
+        if self.draining:
+            # drain() began between new_session() and now, and has not seen this one.
+            live.end(ends.draining())
         try:
             await live.run()
         finally:
@@ -177,7 +180,12 @@ class Process:
         while True:
             await asyncio.sleep(TICK_S)
             for live in list(self.sessions.values()):
-                live.tick()
+                try:
+                    live.tick()
+                except Exception:
+                    # A bug with one session's audio must not stop the clock of all others.
+                    log.exception("tick_failed", session_id=live.public_id)
+                    live.end(ends.failure(InternalError("Something went wrong on our side."), has_started=True))
             self.publisher.tick()
 
 
