@@ -50,11 +50,13 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     channel_layer_alias = "none"
     dialect_class: ClassVar[type[NativeDialect]] = NativeDialect
 
-    def __init__(self, *, process_of: Callable[[], Process] = get_process) -> None:
+    def __init__(
+        self, *, process_of: Callable[[], Process] = get_process, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
         self._process = process_of()
-        self._clock = time.monotonic
-        self._outbox = Outbox()
+        self._clock = clock
+        self._outbox = Outbox(clock)
         self._limits = ConnectionLimits()
         self._tasks: set[asyncio.Task[None]] = set()
         self._principal: Principal | None = None
