@@ -7,10 +7,9 @@ from typing import Any
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 # The server program has put what a trusted proxy says into the scope's client and scheme. What still
-# stands in these headers anybody can have written.
-HEARSAY_HEADERS = frozenset(
-    {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"forwarded"}
-)
+# stands in these headers anybody can have written. Those that name a client stay: nothing believes them, but that
+# they are there tells a request through a proxy from one of this machine's own (origins.PROXY_HEADERS).
+HEARSAY_HEADERS = frozenset({b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port"})
 # Django's own middleware sends the other security headers.
 RESPONSE_HEADERS = (
     (b"permissions-policy", b"microphone=(self), camera=(), geolocation=(), payment=(), usb=()"),

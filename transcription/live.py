@@ -206,6 +206,8 @@ class LiveTranscription:
             return
         for code in self.intake.measure(now_s):
             self._emit(AudioWarning(code))
+        # A recogniser that is mute in silence settles nothing, and its client must not run out of credit.
+        self._settle()
         self._check_timeouts(now_s)
         self._check_recogniser(now_s)
         if now_s - self._acked_at_s >= ACK_EVERY_S and self._has_news_to_acknowledge:

@@ -6,7 +6,8 @@ from transcription.errors import RecogniserSilent
 from transcription.events import RecogniserStatus
 from transcription.intake import Intake
 
-HANG_S = 8.0
+# A session whose recogniser hangs ends, so a busy one is given time: it may skip interims of a whole utterance.
+HANG_S = 20.0
 # Without interims the only answer is the final, and one utterance may take this long (intake.UNSETTLED_SPAN_S).
 HANG_WITHOUT_INTERIMS_S = 45.0
 HANG_SPEECH_S = 4.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speechsite.headers import EdgeHeaders
+from transcription.origins import may_come_without_credentials, socket_headers
 
 
 class Inner:
@@ -31,9 +32,18 @@ async def answered_headers(inner: Inner, *headers: tuple[bytes, bytes]) -> dict[
 
 async def test_what_anybody_can_write_does_not_reach_the_application() -> None:
     inner = Inner()
-    await answered_headers(inner, (b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"10.0.0.1"), (b"host", b"a"))
+    await answered_headers(inner, (b"x-forwarded-proto", b"https"), (b"x-forwarded-host", b"evil"), (b"host", b"a"))
 
     assert inner.scope["headers"] == [(b"host", b"a")]
+
+
+async def test_that_a_request_came_through_a_proxy_stays_visible() -> None:
+    inner = Inner()
+    await answered_headers(inner, (b"x-forwarded-for", b"10.0.0.1"), (b"forwarded", b"for=10.0.0.1"))
+
+    assert not may_come_without_credentials(
+        socket_headers(inner.scope), address="127.0.0.1", scheme="ws", is_production=False, allowed=[]
+    )
 
 
 async def test_answers_allow_the_microphone_to_this_site_alone() -> None:
