@@ -47,6 +47,12 @@ def _row(session: Any) -> Row:
     }
 
 
+def read_has_ended(public_id: str) -> bool:
+    """Whether a session is over, or deleted."""
+    State = TranscriptionSession.State
+    return not TranscriptionSession.objects.filter(public_id=public_id, state__in=(State.CREATED, State.LIVE)).exists()
+
+
 def read_finals(public_id: str, after: int) -> list[dict[str, Any]]:
     """Segments with an index over `after`, oldest first, at most MAX_FINALS."""
     segments = TranscriptSegment.objects.filter(session__public_id=public_id, index__gt=after).order_by("index")

@@ -73,6 +73,7 @@ class LivePublisher:
         """Publish what changed since the last tick."""
         if self._clock() > self._watched_until_s:
             self._told.clear()
+            self._told_segment.clear()
             return
         if self._publishing is not None and not self._publishing.done():
             metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()

@@ -20,7 +20,7 @@ from django.db import Error as DatabaseError
 
 from transcription import metrics
 from transcription.database_threads import DatabaseThreads, TooManyJobs
-from transcription.live_database import read_finals, read_live_rows
+from transcription.live_database import read_finals, read_has_ended, read_live_rows
 from transcription.live_publisher import (
     LAYER_ERRORS,
     LAYER_TIMEOUT_S,
@@ -49,6 +49,7 @@ class View:
         self.captions = captions
         self.last_segment = after
         self.needs_snapshot = True
+        self._after = after
         self._frames: deque[str] = deque()
         self._wanted = asyncio.Event()
         self._closed = False
@@ -56,7 +57,8 @@ class View:
     def put(self, frame: str) -> None:
         if len(self._frames) >= MAX_FRAMES_WAITING:
             self._frames.clear()
-            self.needs_snapshot = True
+            # The finals in those frames are lost with them: the snapshot has them again.
+            self.needs_snapshot, self.last_segment = True, self._after
             metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()
             return
         self._frames.append(frame)
@@ -247,6 +249,9 @@ class LiveViews:
             ended, self._ended = self._ended, set()
             finals, self._finals = self._finals, {}
             self._seq += 1
+            if self._clock() >= kpis_at_s:
+                # Who waits for a session that nobody tells of: has it ended before anybody could?
+                changed |= {view.session_id for view in self._views if view.session_id} - self._rows.keys()
             for view in list(self._views):
                 if view.session_id is not None:
                     await self._draw_session(view, changed, ended, finals.get(view.session_id, []))
@@ -308,11 +313,16 @@ class LiveViews:
         is_whole = [final["segment"] for final in new] == list(
             range(view.last_segment + 1, view.last_segment + 1 + len(new))
         )
-        if view.needs_snapshot or has_ended or not is_whole or not self._layer_works:
+        is_told_of = session_id in self._rows
+        if view.needs_snapshot or has_ended or not is_whole or not self._layer_works or not is_told_of:
             try:
                 new = await self._threads.run(read_finals, session_id, view.last_segment, timeout_s=READ_TIMEOUT_S)
+                if not is_told_of and not has_ended:
+                    has_ended = await self._threads.run(read_has_ended, session_id, timeout_s=READ_TIMEOUT_S)
             except DATABASE_ERRORS:
                 self._changed.add(session_id)
+                if has_ended:
+                    self._ended.add(session_id)
                 return
         event = "snapshot" if view.needs_snapshot else "delta"
         view.needs_snapshot = False

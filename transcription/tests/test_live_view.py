@@ -1,0 +1,446 @@
+"""What those who watch see: publisher, channel layer in memory, views; time that jumps, a database in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+from channels.layers import channel_layers, get_channel_layer
+
+from transcription.database_threads import DatabaseThreads
+from transcription.events import Final
+from transcription.live import LiveTranscription
+from transcription.live_publisher import WATCHED_S, LivePublisher
+from transcription.live_rows import build_final
+from transcription.live_view import MAX_FRAMES_WAITING, LiveViews, View
+from transcription.services import CONTROL_GROUP
+from transcription.tests.live_session import TICK_S, LiveSession, final, interim
+from transcription.tests.virtual_time import in_virtual_time
+
+Frame = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _own_channel_layer() -> Iterator[None]:
+    """A layer that knows nothing of other tests' loops."""
+    channel_layers.backends.clear()
+    yield
+    channel_layers.backends.clear()
+
+
+class MemoryDatabase(DatabaseThreads):
+    """Answers the live view's questions from memory, without threads. fails: raised by the next questions."""
+
+    def __init__(self) -> None:
+        super().__init__(size=1)
+        self.rows: dict[str, Frame] = {}
+        self.finals: dict[str, list[Frame]] = {}
+        self.over: set[str] = set()
+        self.asked: list[str] = []
+        self.fails: list[Exception] = []
+
+    async def run(self, function: Callable[..., Any], *args: Any, timeout_s: float | None = None, **kwargs: Any) -> Any:
+        self.asked.append(function.__name__)
+        if self.fails:
+            raise self.fails.pop()
+        match function.__name__, args:
+            case "read_live_rows", ():
+                return dict(self.rows)
+            case "read_finals", (session_id, after):
+                return [each for each in self.finals.get(session_id, []) if each["segment"] > after]
+            case "read_has_ended", (session_id,):
+                return session_id in self.over
+        raise AssertionError(function)
+
+
+class Site:
+    """One process that speaks and one that watches, joined by the channel layer."""
+
+    def __init__(self, *, layer_reaches_all: bool = True) -> None:
+        clock = asyncio.get_running_loop().time
+        self.nudges = 0
+        self.sessions: dict[str, LiveTranscription] = {}
+        self.database = MemoryDatabase()
+        self.publisher = LivePublisher(uuid.uuid4(), self.sessions, on_stop_nudge=self._on_nudge, clock=clock)
+        self.views = LiveViews(self.database, capacity=10, layer_reaches_all=layer_reaches_all, clock=clock)
+
+    async def __aenter__(self) -> Self:
+        await self.publisher.start()
+        self._ticking = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ticking.cancel()
+        await asyncio.gather(self._ticking, return_exceptions=True)
+        await self.views.aclose()
+        await self.publisher.aclose()
+
+    def hold(self, session: LiveSession) -> None:
+        self.sessions[session.live.public_id] = session.live
+
+    def store(self, session: LiveSession) -> None:
+        """What the database has of a session."""
+        self.database.finals[session.live.public_id] = [
+            build_final(event.segment, event.result) for event in session.finals
+        ]
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.publisher.tick()
+
+    async def _on_nudge(self) -> None:
+        self.nudges += 1
+
+
+class Viewer:
+    """Reads the frames of a view. `frames` has those that came."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.frames: list[Frame] = []
+        self._source = view.frames()
+
+    async def next(self, is_wanted: Callable[[Frame], object]) -> Frame:
+        async with asyncio.timeout(60):
+            while True:
+                frame: Frame = json.loads(await anext(self._source))
+                self.frames.append(frame)
+                if is_wanted(frame):
+                    return frame
+
+
+def has_row(frame: Frame) -> bool:
+    return bool(frame.get("sessions") or frame.get("row"))
+
+
+# All live sessions
+
+
+@in_virtual_time
+async def test_a_snapshot_comes_first_and_then_numbered_deltas() -> None:
+    async with Site() as site, LiveSession(title="Talk") as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        snapshot = await viewer.next(lambda _frame: True)
+        delta = await viewer.next(has_row)
+        session.stream.say(interim("hel"))
+        later = await viewer.next(lambda frame: has_row(frame) and frame["sessions"][0]["interim"])
+        session.stop()
+
+    assert (snapshot["event"], snapshot["kpis"]) == ("snapshot", {"live": 0, "capacity": 10})
+    assert delta["event"] == "delta"
+    [row] = delta["sessions"]
+    assert (row["session_id"], row["title"], row["state"], row["captions_hidden"]) == ("my-id", "Talk", "live", False)
+    assert (later["sessions"][0]["interim"], later["seq"] > delta["seq"] > snapshot["seq"]) == ("hel", True)
+
+
+@in_virtual_time
+async def test_a_second_viewer_gets_a_snapshot_with_everything() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        await Viewer(site.views.open(captions=True)).next(has_row)
+        snapshot = await Viewer(site.views.open(captions=True)).next(lambda _frame: True)
+        session.stop()
+
+    assert snapshot["event"] == "snapshot"
+    assert [row["session_id"] for row in snapshot["sessions"]] == ["my-id"]
+    assert snapshot["kpis"] == {"live": 1, "capacity": 10}
+
+
+@in_virtual_time
+async def test_captions_are_hidden_from_those_who_may_not_read_them() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        reader, other = (Viewer(site.views.open(captions=captions)) for captions in (True, False))
+        stream.say(final("secret words"), interim("more secrets"))
+        seen = await reader.next(lambda frame: has_row(frame) and frame["sessions"][0]["segments"])
+        hidden = await other.next(lambda frame: has_row(frame) and frame["sessions"][0]["segments"])
+        session.stop()
+
+    assert (seen["sessions"][0]["final"], seen["sessions"][0]["interim"]) == ("secret words", "more secrets")
+    row = hidden["sessions"][0]
+    assert (row["final"], row["interim"], row["captions_hidden"]) == (None, "", True)
+    assert "secret" not in json.dumps(other.frames)
+
+
+@in_virtual_time
+async def test_an_ended_session_is_told() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        session.stop()
+        await session.ended()
+        site.sessions.clear()
+        frame = await viewer.next(lambda frame: frame.get("ended"))
+        kpis = await viewer.next(lambda frame: frame["event"] == "kpis")
+
+    assert (frame["ended"], frame["sessions"]) == (["my-id"], [])
+    assert kpis["kpis"]["live"] == 0
+
+
+@in_virtual_time
+async def test_nothing_is_said_while_nothing_changes_but_the_figures() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        for _ in range(5):
+            await viewer.next(lambda frame: frame["event"] == "kpis")
+        session.stop()
+
+    assert len([frame for frame in viewer.frames if frame["event"] == "delta"]) <= 2
+
+
+@in_virtual_time
+async def test_a_slow_viewer_does_not_grow_and_gets_a_fresh_snapshot() -> None:
+    async with Site() as site, LiveSession(idle_timeout_s=3600) as session:
+        stream = await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        for number in range(4 * MAX_FRAMES_WAITING):
+            stream.say(interim(f"text {number}"))
+            await asyncio.sleep(TICK_S)
+        last = f"text {4 * MAX_FRAMES_WAITING - 1}"
+        before = len(viewer.frames)
+        await viewer.next(lambda frame: has_row(frame) and frame["sessions"][0]["interim"] == last)
+        session.stop()
+
+    unread = viewer.frames[before:]
+    assert len(unread) <= MAX_FRAMES_WAITING + 2
+    assert "snapshot" in [frame["event"] for frame in unread]
+
+
+@in_virtual_time
+async def test_nobody_watching_means_nothing_is_published() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        await site.views.close(viewer.view)
+        layer: Any = get_channel_layer()
+        channel = await layer.new_channel()
+        await layer.group_add("live.views", channel)
+        await asyncio.sleep(WATCHED_S + 1)
+        while channel in layer.channels and not layer.channels[channel].empty():
+            await layer.receive(channel)
+        session.stream.say(interim("unheard"))
+        await asyncio.sleep(2)
+        session.stop()
+
+    assert channel not in layer.channels or layer.channels[channel].empty()
+
+
+@in_virtual_time
+async def test_a_stop_nudge_reaches_the_process_that_holds_sessions() -> None:
+    async with Site() as site:
+        await asyncio.sleep(0.1)
+        layer: Any = get_channel_layer()
+        await layer.group_send(CONTROL_GROUP, {"type": "live.stop", "session_id": "my-id"})
+        await asyncio.sleep(0.1)
+
+    assert site.nudges == 1
+
+
+# One session
+
+
+@in_virtual_time
+async def test_the_view_of_a_session_has_all_its_finals_in_order() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        stream.say(final("zero"), final("one"))
+        await asyncio.sleep(1)
+        site.store(session)
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        snapshot = await viewer.next(lambda frame: frame["event"] == "snapshot")
+        stream.say(final("two"))
+        await viewer.next(lambda frame: frame["finals"])
+        stream.say(final("three"), interim("fo"))
+        last = await viewer.next(lambda frame: frame["finals"])
+        session.stop()
+
+    assert [each["text"] for each in snapshot["finals"]] == ["zero", "one"]
+    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == [0, 1, 2, 3]
+    assert last["row"]["interim"] == "fo"
+
+
+@in_virtual_time
+async def test_segments_that_are_on_the_page_already_are_not_told_again() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        stream.say(final("zero"), final("one"), final("two"))
+        await asyncio.sleep(1)
+        site.store(session)
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True, after=1))
+        await viewer.next(lambda frame: frame["finals"])
+        await viewer.next(lambda frame: frame["row"])
+        session.stop()
+
+    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == [2]
+
+
+@in_virtual_time
+async def test_finals_that_were_missed_are_read_from_the_database() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        await viewer.next(lambda frame: frame["row"])
+        # More finals between two ticks than anybody remembers.
+        stream.say(*(final(f"final {number}") for number in range(100)))
+        await session.until(Final, 100)
+        site.store(session)
+        while sum(len(frame["finals"]) for frame in viewer.frames) < 100:
+            await viewer.next(lambda frame: frame["finals"])
+        session.stop()
+
+    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == list(range(100))
+
+
+@in_virtual_time
+async def test_a_slow_viewer_of_a_session_gets_all_finals_again() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        await viewer.next(lambda frame: frame["row"])
+        for number in range(2 * MAX_FRAMES_WAITING):
+            stream.say(final(f"final {number}"))
+            await asyncio.sleep(TICK_S)
+            site.store(session)
+        before = len(viewer.frames)
+        total = 2 * MAX_FRAMES_WAITING
+        await viewer.next(lambda frame: frame["finals"] and frame["finals"][-1]["segment"] == total - 1)
+        session.stop()
+
+    page: dict[int, str] = {}
+    for frame in viewer.frames[before:]:
+        if frame["event"] == "snapshot":
+            page.clear()
+        page |= {each["segment"]: each["text"] for each in frame["finals"]}
+    assert sorted(page) == list(range(total))
+
+
+@in_virtual_time
+async def test_the_end_of_a_session_is_told_with_its_last_finals() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        await viewer.next(lambda frame: frame["row"])
+        stream.say(final("zero"), interim("one"))
+        session.stop()
+        await session.ended()
+        site.store(session)
+        site.sessions.clear()
+        await viewer.next(lambda frame: frame["ended"])
+
+    assert [each["text"] for frame in viewer.frames for each in frame["finals"]] == ["zero", "one"]
+
+
+@in_virtual_time
+async def test_a_session_that_ended_before_anybody_watched_is_told_as_ended() -> None:
+    async with Site() as site:
+        site.database.over.add("my-id")
+        site.database.finals["my-id"] = [build_final(0, final("zero"))]
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        frame = await viewer.next(lambda frame: frame["ended"])
+
+    assert [each["text"] for each in frame["finals"]] == ["zero"]
+
+
+@in_virtual_time
+async def test_a_session_that_nobody_tells_of_is_noticed_when_it_ends() -> None:
+    async with Site() as site:
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        first = await viewer.next(lambda _frame: True)
+        await asyncio.sleep(3)
+        site.database.over.add("my-id")
+        await viewer.next(lambda frame: frame["ended"])
+
+    assert first["ended"] is False
+
+
+@in_virtual_time
+async def test_a_database_that_fails_once_costs_a_frame_and_no_final() -> None:
+    async with Site() as site, LiveSession() as session:
+        stream = await session.opened()
+        site.hold(session)
+        stream.say(final("zero"))
+        await asyncio.sleep(1)
+        site.store(session)
+        site.database.fails = [TimeoutError(), TimeoutError()]
+        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
+        frame = await viewer.next(lambda frame: frame["finals"])
+        session.stop()
+
+    assert (frame["event"], frame["finals"][0]["text"]) == ("snapshot", "zero")
+
+
+# Without a layer that reaches all
+
+
+def database_row(session_id: str, text: str) -> Frame:
+    return {"session_id": session_id, "final": text, "interim": "", "captions_hidden": False, "segments": 1}
+
+
+@in_virtual_time
+async def test_without_a_shared_layer_the_database_is_read_each_second() -> None:
+    async with Site(layer_reaches_all=False) as site:
+        site.database.rows = {"elsewhere": database_row("elsewhere", "hello")}
+        viewer = Viewer(site.views.open(captions=True))
+        found = await viewer.next(has_row)
+        started_s = asyncio.get_running_loop().time()
+        site.database.rows = {"elsewhere": database_row("elsewhere", "world")}
+        await viewer.next(lambda frame: has_row(frame) and frame["sessions"][0]["final"] == "world")
+        took_s = asyncio.get_running_loop().time() - started_s
+        site.database.rows = {}
+        ended = await viewer.next(lambda frame: frame.get("ended"))
+
+    assert found["sessions"][0]["final"] == "hello"
+    assert took_s <= 1.5
+    assert ended["ended"] == ["elsewhere"]
+
+
+@in_virtual_time
+async def test_without_a_shared_layer_a_sessions_finals_come_from_the_database() -> None:
+    async with Site(layer_reaches_all=False) as site:
+        site.database.rows = {"elsewhere": database_row("elsewhere", "zero")}
+        site.database.finals["elsewhere"] = [build_final(0, final("zero"))]
+        viewer = Viewer(site.views.open(session_id="elsewhere", captions=True))
+        await viewer.next(lambda frame: frame["finals"])
+        site.database.finals["elsewhere"].append(build_final(1, final("one")))
+        await viewer.next(lambda frame: frame["finals"])
+
+    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == [0, 1]
+
+
+@in_virtual_time
+async def test_the_last_viewer_takes_the_work_with_them() -> None:
+    async with Site() as site:
+        first, second = site.views.open(captions=True), site.views.open(captions=False)
+        await asyncio.sleep(1)
+        await site.views.close(first)
+        await site.views.close(second)
+        site.database.asked.clear()
+        await asyncio.sleep(30)
+
+    assert site.database.asked == []
