@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -13,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from transcription import access
 from transcription.auth import WrongOrigin, authenticate_socket
-from transcription.errors import BadMessage, NotAllowed, TranscriptionError
-from transcription.live_view import View
+from transcription.errors import AtCapacity, BadMessage, NotAllowed, TranscriptionError
+from transcription.live_view import DATABASE_ERRORS, View
 from transcription.principals import Principal
 from transcription.process import Process, get_process
 from transcription.safe_json import parse_object
@@ -23,6 +24,8 @@ from transcription.services import request_stop
 ANSWER_TIMEOUT_S = 5.0
 MAX_TEXT_CHARACTERS = 4096
 
+T = TypeVar("T")
+
 
 class ViewConsumer(AsyncWebsocketConsumer):
     """Sends the frames of one View to a person's browser."""
@@ -30,9 +33,9 @@ class ViewConsumer(AsyncWebsocketConsumer):
     # The process listens to the layer for all its viewers: a broken layer cannot end this socket.
     channel_layer_alias: ClassVar[str] = "none"
 
-    def __init__(self) -> None:
+    def __init__(self, *, process_of: Callable[[], Process] = get_process) -> None:
         super().__init__()
-        self._process: Process = get_process()
+        self._process = process_of()
         self._view: View | None = None
         self._sending: asyncio.Task[None] | None = None
         self._principal: Principal | None = None
@@ -41,7 +44,7 @@ class ViewConsumer(AsyncWebsocketConsumer):
         error: TranscriptionError | None = None
         try:
             self._principal = await authenticate_socket(self.scope)
-            options = await self._process.threads.run(self._check, self._principal, timeout_s=ANSWER_TIMEOUT_S)
+            options = await self._ask(self._check, self._principal)
         except WrongOrigin:
             await self.close()
             return
@@ -54,6 +57,15 @@ class ViewConsumer(AsyncWebsocketConsumer):
             return
         self._view = self._process.views.open(**options)
         self._sending = asyncio.create_task(self._send_frames(self._view))
+
+    async def _ask(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function in a database thread. Raises AtCapacity where the database does not answer."""
+        try:
+            return await self._process.threads.run(function, *args, timeout_s=ANSWER_TIMEOUT_S)
+        except DATABASE_ERRORS:
+            raise AtCapacity(
+                _("The database does not answer; please try again."), reason="storage_unavailable"
+            ) from None
 
     def _check(self, principal: Principal) -> dict[str, Any]:
         """Arguments of LiveViews.open, in a database thread. Raises a TranscriptionError for who may not watch."""
@@ -79,9 +91,7 @@ class ViewConsumer(AsyncWebsocketConsumer):
             if message.get("type") != "stop":
                 raise BadMessage(_("type must be stop."), reason="unknown_type", field="type")
             session_id = str(message.get("session_id", ""))
-            stopped = await self._process.threads.run(
-                _stop, self._principal, session_id, str(message.get("reason", "")), timeout_s=ANSWER_TIMEOUT_S
-            )
+            stopped = await self._ask(_stop, self._principal, session_id, str(message.get("reason", "")))
             answer = {"event": "stop_requested", "session_id": session_id, "was_live": stopped}
         except TranscriptionError as error:
             answer = {"event": "error", "code": error.code, "message": error.message}

@@ -15,21 +15,14 @@ from transcription.connection_limits import CONTROL_MESSAGES_BURST
 from transcription.consumers import TranscriptionConsumer
 from transcription.errors import StorageUnavailable
 from transcription.outbox import MAX_EVENTS, STUCK_S
-from transcription.process import Process
 from transcription.steps import Ending, NewSession, SessionHandle
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
 from transcription.tests.live_session import SECOND, SPEECH, final, interim
 from transcription.tests.memory_store import MemoryStore
+from transcription.tests.still_process import StillProcess
 from transcription.tests.virtual_time import in_virtual_time
 
 HEADERS = [(b"host", b"localhost")]
-
-
-class StillProcess(Process):
-    """A process without its row in the database: nothing to start."""
-
-    async def start(self) -> None:
-        """Nothing."""
 
 
 class BuggyStore(MemoryStore):

@@ -1,0 +1,244 @@
+"""Who may watch which live sessions, and stop them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from channels.layers import channel_layers
+from channels.testing import WebsocketCommunicator
+
+from speechsite.config import get_config
+from transcription import auth
+from transcription.console_consumers import ConsoleConsumer, SessionConsumer
+from transcription.database_threads import DatabaseThreads
+from transcription.models import TranscriptionSession
+from transcription.tests.fake_recogniser import FakeRecogniser
+from transcription.tests.memory_store import MemoryStore
+from transcription.tests.rows import make_session, make_user
+from transcription.tests.still_process import StillProcess
+from transcription.tests.test_auth import SITE, login_cookie, scope
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+ANSWER_S = 10.0
+Watch = Callable[..., Any]
+LIVE = TranscriptionSession.State.LIVE
+
+
+class DeafDatabase(DatabaseThreads):
+    async def run(self, function: Any, *args: Any, timeout_s: float | None = None, **kwargs: Any) -> Any:
+        raise TimeoutError
+
+
+@pytest.fixture
+async def process(transactional_db: None) -> AsyncIterator[StillProcess]:
+    channel_layers.backends.clear()
+    process = StillProcess(get_config(), recogniser=FakeRecogniser(), store=MemoryStore())
+    yield process
+    await process.aclose()
+    await auth.aclose()
+    channel_layers.backends.clear()
+
+
+@pytest.fixture
+def in_thread(process: StillProcess) -> Callable[..., Awaitable[Any]]:
+    return process.threads.run
+
+
+@asynccontextmanager
+async def watching(
+    process: StillProcess, consumer: Any, session_id: str = "", *, query: str = "", **headers: str
+) -> AsyncIterator[WebsocketCommunicator]:
+    communicator = WebsocketCommunicator(consumer.as_asgi(process_of=lambda: process), "/ws/")
+    communicator.scope |= scope(**headers) | {
+        "url_route": {"kwargs": {"session_id": session_id}},
+        "query_string": query.encode(),
+    }
+    await communicator.connect(timeout=ANSWER_S)
+    yield communicator
+    await communicator.disconnect(timeout=ANSWER_S)
+
+
+async def event(communicator: WebsocketCommunicator, kind: str) -> dict[str, Any]:
+    while True:
+        frame: dict[str, Any] = json.loads(await communicator.receive_from(timeout=ANSWER_S))
+        if frame["event"] == kind:
+            return frame
+
+
+async def refused(communicator: WebsocketCommunicator) -> int:
+    """The code of the error, which must be that of the close."""
+    error = await event(communicator, "error")
+    closing = await communicator.receive_output(timeout=ANSWER_S)
+    assert closing["type"] == "websocket.close"
+    assert closing["code"] == error["code"]
+    code: int = error["code"]
+    return code
+
+
+def logged_in(*permissions: str) -> dict[str, str]:
+    return {"cookie": login_cookie(make_user(*permissions)), "origin": SITE}
+
+
+async def test_who_may_watch_sees_the_live_sessions(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        snapshot = await event(communicator, "snapshot")
+
+    assert snapshot["kpis"]["capacity"] == get_config().max_concurrent_sessions
+
+
+async def test_who_may_not_watch_is_told_so(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_captions")
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        assert await refused(communicator) == 4403
+
+
+async def test_nobody_watches_without_a_login(process: StillProcess) -> None:
+    async with watching(process, ConsoleConsumer) as communicator:
+        assert await refused(communicator) == 4401
+
+
+async def test_a_local_client_without_a_login_does_not_watch_either(process: StillProcess) -> None:
+    async with watching(process, ConsoleConsumer, client="127.0.0.1") as communicator:
+        assert await refused(communicator) == 4403
+
+
+async def test_a_foreign_page_is_refused_in_the_handshake(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    communicator = WebsocketCommunicator(ConsoleConsumer.as_asgi(process_of=lambda: process), "/ws/")
+    communicator.scope |= scope(**headers | {"origin": "https://evil.example"})
+
+    accepted, _code = await communicator.connect(timeout=ANSWER_S)
+
+    assert not accepted
+
+
+@pytest.mark.parametrize(("permissions", "hidden"), [(("view_live", "view_captions"), False), (("view_live",), True)])
+async def test_captions_are_for_those_who_may_read_them(
+    process: StillProcess, in_thread: Any, permissions: tuple[str, ...], hidden: bool
+) -> None:
+    headers = await in_thread(logged_in, *permissions)
+    async with watching(process, ConsoleConsumer, **headers):
+        [view] = process.views._views
+
+    assert view.captions is not hidden
+
+
+async def test_a_session_is_shown_to_its_owner_with_the_segments_not_on_the_page(
+    process: StillProcess, in_thread: Any
+) -> None:
+    user = await in_thread(make_user)
+    cookie = await in_thread(login_cookie, user)
+    session = await in_thread(make_session, "zero", "one", "two", owner=user, state=LIVE)
+    async with watching(
+        process, SessionConsumer, session.public_id, query="after=0", cookie=cookie, origin=SITE
+    ) as communicator:
+        snapshot = await event(communicator, "snapshot")
+
+    assert [final["text"] for final in snapshot["finals"]] == ["one", "two"]
+    assert snapshot["ended"] is False
+
+
+async def test_a_session_that_is_over_is_told_as_ended(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_captions")
+    session = await in_thread(make_session, "zero")
+    async with watching(process, SessionConsumer, session.public_id, **headers) as communicator:
+        snapshot = await event(communicator, "snapshot")
+
+    assert snapshot["ended"] is True
+
+
+async def test_a_session_of_somebody_else_does_not_exist(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in)
+    session = await in_thread(make_session, "secret", state=LIVE)
+    async with watching(process, SessionConsumer, session.public_id, **headers) as communicator:
+        assert await refused(communicator) == 4404
+
+
+async def test_a_session_whose_text_one_may_not_read_is_not_shown(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    session = await in_thread(make_session, "secret", state=LIVE)
+    async with watching(process, SessionConsumer, session.public_id, **headers) as communicator:
+        assert await refused(communicator) == 4403
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=-5", "after=1e9", "after=", "other=1"])
+async def test_a_page_that_says_nonsense_gets_everything(process: StillProcess, in_thread: Any, query: str) -> None:
+    headers = await in_thread(logged_in, "view_captions")
+    session = await in_thread(make_session, "zero", "one", state=LIVE)
+    async with watching(process, SessionConsumer, session.public_id, query=query, **headers) as communicator:
+        snapshot = await event(communicator, "snapshot")
+
+    assert len(snapshot["finals"]) == 2
+
+
+async def test_an_operator_stops_a_session_with_a_reason(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live", "stop_transcriptionsession")
+    session = await in_thread(make_session, state=LIVE)
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        await communicator.send_json_to({"type": "stop", "session_id": session.public_id, "reason": "Quiet please"})
+        answer = await event(communicator, "stop_requested")
+
+    assert (answer["session_id"], answer["was_live"]) == (session.public_id, True)
+    await in_thread(session.refresh_from_db)
+    assert session.stop_requested_at is not None
+    assert session.stop_reason == "Quiet please"
+
+
+async def test_who_may_only_watch_does_not_stop(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    session = await in_thread(make_session, state=LIVE)
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        await communicator.send_json_to({"type": "stop", "session_id": session.public_id})
+        answer = await event(communicator, "error")
+
+    assert answer["code"] == 4403
+    await in_thread(session.refresh_from_db)
+    assert session.stop_requested_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("nonsense", 4400),
+        ('{"type": "start"}', 4400),
+        ("{}", 4400),
+        ('{"type": "stop"}', 4404),
+        ('{"type": "stop", "session_id": ["a"]}', 4404),
+        ('{"type": "stop", "session_id": "no-such-session"}', 4404),
+        ('{"type": "stop", "session_id": "' + "x" * 10_000 + '"}', 4400),
+    ],
+)
+async def test_anything_else_is_answered_with_an_error_and_the_view_goes_on(
+    process: StillProcess, in_thread: Any, text: str, code: int
+) -> None:
+    headers = await in_thread(logged_in, "view_live", "stop_transcriptionsession")
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        await communicator.send_to(text_data=text)
+        answer = await event(communicator, "error")
+        await event(communicator, "kpis")
+
+    assert answer["code"] == code
+
+
+async def test_a_database_that_does_not_answer_is_told_as_lack_of_capacity(
+    process: StillProcess, in_thread: Any
+) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    threads, process.threads = process.threads, DeafDatabase()
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        assert await refused(communicator) == 4503
+    process.threads = threads
+
+
+async def test_who_goes_is_no_longer_watched_for(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        await event(communicator, "snapshot")
+
+    assert not process.views._views
