@@ -136,7 +136,7 @@ class LiveSession:
     @property
     def ends_told(self) -> list[Event]:
         """What was told of the end, in order, which nothing else may follow."""
-        told = [event for event in self.events if isinstance(event, Stopped | Failed)]
+        told: list[Event] = [event for event in self.events if isinstance(event, Stopped | Failed)]
         assert self.events[len(self.events) - len(told) :] == told
         return told
 

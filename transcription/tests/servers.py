@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from signal import SIGTERM
@@ -29,10 +29,10 @@ SESSION_COLUMNS = (
 class RivaThread:
     """A ScriptedRiva on a loop of its own, so that it outlives the loops of single tests."""
 
-    def __init__(self, scripts: Sequence[Script] = (), *, default: Script | None = None) -> None:
+    def __init__(self, script: Script) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="scripted-riva")
-        self._scripts, self._default = scripts, default
+        self._script = script
 
     def __enter__(self) -> ScriptedRiva:
         self._thread.start()
@@ -40,7 +40,7 @@ class RivaThread:
         return self._riva
 
     async def _start(self) -> ScriptedRiva:
-        riva = ScriptedRiva(self._scripts, default=self._default)
+        riva = ScriptedRiva(default=self._script)
         await riva.start()
         return riva
 
@@ -107,11 +107,12 @@ class Server:
 
 
 @contextmanager
-def running_server(
-    data_dir: Path, *, scripts: Sequence[Script] = (), default: Script | None = None, **settings: str
-) -> Iterator[Server]:
-    """A server with these settings; at the end it must exit cleanly, every stream released and no bug logged."""
-    with RivaThread(scripts, default=default or Script(settles=True)) as riva:
+def running_server(data_dir: Path, **settings: str) -> Iterator[Server]:
+    """A server with these settings, whose recogniser settles what it heard.
+
+    At the end every stream must be released, the exit clean and no bug in the log.
+    """
+    with RivaThread(Script(settles=True)) as riva:
         with Served(data_dir, RIVA_SERVER=riva.address, DATABASE_URL="sqlite://", REDIS_URL="", **settings) as served:
             server = Server(served, riva, data_dir / "speechsite.sqlite3")
             wait_for(served.is_ready, "ready")

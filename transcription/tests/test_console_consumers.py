@@ -51,7 +51,7 @@ def in_thread(process: StillProcess) -> Callable[..., Awaitable[Any]]:
 
 @asynccontextmanager
 async def watching(
-    process: StillProcess, consumer: Any, session_id: str = "", *, query: str = "", **headers: str
+    process: StillProcess, consumer: Any, session_id: str = "", *, query: str = "", **headers: Any
 ) -> AsyncIterator[WebsocketCommunicator]:
     communicator = WebsocketCommunicator(consumer.as_asgi(process_of=lambda: process), "/ws/")
     communicator.scope |= scope(**headers) | {

@@ -73,7 +73,7 @@ def one(dialect: NativeDialect, event: events.Event) -> dict[str, Any]:
 
 # What is legal when
 
-AUDIO_COMMAND = [commands.Audio(b"\x01\x02")]
+AUDIO_COMMAND: list[commands.Command] = [commands.Audio(b"\x01\x02")]
 LEGAL: dict[tuple[str, str], list[commands.Command] | str] = {
     ("fresh", "start_transcription"): [commands.Start({})],
     ("fresh", "audio"): "not_started",
@@ -84,7 +84,7 @@ LEGAL: dict[tuple[str, str], list[commands.Command] | str] = {
     **{(state, "start_transcription"): "already_started" for state in ("starting", "started", "stopping")},
     **{(state, "resume_transcription"): "already_started" for state in ("starting", "started", "stopping")},
     **{(state, "keepalive"): [commands.KeepAlive()] for state in ("starting", "started", "stopping")},
-    **{(state, "audio"): AUDIO_COMMAND for state in ("starting", "started")},  # type: ignore[dict-item]
+    **{(state, "audio"): AUDIO_COMMAND for state in ("starting", "started")},
     **{(state, "finalize"): [commands.Finalize()] for state in ("starting", "started")},
     **{(state, "stop_transcription"): [commands.Stop()] for state in ("starting", "started")},
     **{("stopping", kind): [] for kind in ("audio", "finalize", "stop_transcription")},

@@ -82,15 +82,13 @@ async def test_a_client_that_does_not_take_an_event_for_long_is_too_slow() -> No
     clock = Clock()
     outbox = Outbox(clock)
     outbox.put(final(0))
-    events = outbox.events()
-    await anext(events)
+    await anext(outbox.events())
 
     clock.advance(STUCK_S - 0.1)
     outbox.check()
     clock.advance(0.1)
     with pytest.raises(TimedOutClient):
         outbox.check()
-    await events.aclose()
 
 
 async def test_a_client_that_waits_for_events_is_not_slow() -> None:
