@@ -84,9 +84,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         ("owner", admin.RelatedOnlyFieldListFilter),
     )
     search_fields = ("title",)
-    search_help_text = gettext_lazy(
-        "Words of the text or title, the beginning of an id, a user, or key:value"
-    )
+    search_help_text = gettext_lazy("Words of the text or title, the beginning of an id, a user, or key:value")
     date_hierarchy = "created_at"
     ordering = ("-created_at", "-id")
     list_select_related = ("owner", "api_key")
@@ -136,9 +134,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[TranscriptionSession]:
         return access.listed_sessions(request.user).select_related("owner", "api_key", "worker")
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: TranscriptionSession | None = None
-    ) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: TranscriptionSession | None = None) -> tuple[str, ...]:
         fields = [field for _name, options in self.fieldsets for field in options["fields"]]
         return tuple(str(field) for field in fields if field != "title")
 
@@ -254,9 +250,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         """A page of the session's segments, or None where the text may not be read."""
         if not access.may_read_text(request.user, session):
             return None
-        paginator = Paginator(
-            session.segments.order_by("index").defer("words", "alternatives"), ROWS_PER_PAGE
-        )
+        paginator = Paginator(session.segments.order_by("index").defer("words", "alternatives"), ROWS_PER_PAGE)
         return paginator.get_page(request.GET.get("segments"))
 
     def get_deleted_objects(
@@ -291,9 +285,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
             services.delete_session(session)
 
     @admin.action(permissions=["stop"], description=gettext_lazy("Stop selected live sessions"))
-    def stop_sessions(
-        self, request: HttpRequest, queryset: QuerySet[TranscriptionSession]
-    ) -> HttpResponse | None:
+    def stop_sessions(self, request: HttpRequest, queryset: QuerySet[TranscriptionSession]) -> HttpResponse | None:
         live = list(queryset.filter(state=TranscriptionSession.State.LIVE)[:MAX_STOPPED_AT_ONCE])
         if not live:
             self.message_user(request, _("None of the selected sessions is live."), messages.WARNING)
@@ -374,9 +366,7 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):
             None,
             {
                 "fields": ("text", "speaker", "reviewed"),
-                "description": gettext_lazy(
-                    "Corrections keep a history. What the machine heard stays below."
-                ),
+                "description": gettext_lazy("Corrections keep a history. What the machine heard stays below."),
             },
         ),
         (
@@ -396,9 +386,7 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):
             return segments
         return segments.filter(session__in=access.visible_sessions(request.user))
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: TranscriptSegment | None = None
-    ) -> tuple[str, ...]:
+    def get_readonly_fields(self, request: HttpRequest, obj: TranscriptSegment | None = None) -> tuple[str, ...]:
         fields = [field for _name, options in self.fieldsets for field in options["fields"]]
         return tuple(field for field in fields if field not in self.EDITABLE)
 
@@ -417,9 +405,7 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):
         terms = parse_terms(search_term)
         return (queryset.filter(pk__in=segments_matching(terms)) if terms else queryset.none()), False
 
-    def save_model(
-        self, request: HttpRequest, obj: TranscriptSegment, form: ModelForm[Any], change: bool
-    ) -> None:
+    def save_model(self, request: HttpRequest, obj: TranscriptSegment, form: ModelForm[Any], change: bool) -> None:
         # Compared with what is stored: when a version is restored the form itself has no change.
         stored = TranscriptSegment.objects.get(pk=obj.pk)
         if all(getattr(obj, field) == getattr(stored, field) for field in self.EDITABLE):
@@ -504,9 +490,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         # For the answer to this very request; it is kept nowhere.
         request.new_key_text = text  # type: ignore[attr-defined]
 
-    def response_add(
-        self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None
-    ) -> HttpResponse:
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": _("The key %(name)s was made") % {"name": obj.name},

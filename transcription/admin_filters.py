@@ -24,9 +24,7 @@ class EditedFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
         return (("yes", _("Yes")), ("no", _("No")))
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[TranscriptSegment]
-    ) -> QuerySet[TranscriptSegment]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TranscriptSegment]) -> QuerySet[TranscriptSegment]:
         match self.value():
             case "yes":
                 return queryset.exclude(text=F("asr_text"))
@@ -48,9 +46,7 @@ class ConfidenceFilter(admin.SimpleListFilter):
             ("unknown", _("Not told")),
         )
 
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[TranscriptSegment]
-    ) -> QuerySet[TranscriptSegment]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TranscriptSegment]) -> QuerySet[TranscriptSegment]:
         match self.value():
             case "low":
                 return queryset.filter(confidence__lt=LOW_CONFIDENCE)

@@ -104,9 +104,7 @@ def _on_database_error(_request: HttpRequest, error: Any) -> HttpResponse:
 
 def _on_unexpected(_request: HttpRequest, error: Any) -> HttpResponse:
     logger.exception("An operation of the API failed", exc_info=error)
-    return error_response(
-        InternalError(_("Something went wrong on our side. The request id names the log entry."))
-    )
+    return error_response(InternalError(_("Something went wrong on our side. The request id names the log entry.")))
 
 
 View = Callable[..., HttpResponseBase]

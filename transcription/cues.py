@@ -50,9 +50,7 @@ def make_cues(text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, A
         yield _cue(gathered)
 
 
-def time_words(
-    text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, Any]] = ()
-) -> list[TimedWord]:
+def time_words(text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, Any]] = ()) -> list[TimedWord]:
     """The words of text with times inside the segment, in order.
 
     Words that the machine heard keep their times; corrected ones share the time between their neighbours by
@@ -107,9 +105,7 @@ def _cue(words: list[TimedWord]) -> Cue:
     return Cue(start_ms, max(start_ms + 1, words[-1].end_ms), wrap(" ".join(word.text for word in words)))
 
 
-def _fill(
-    current: list[str], spans: list[tuple[int, int] | None], start_ms: int, end_ms: int
-) -> list[TimedWord]:
+def _fill(current: list[str], spans: list[tuple[int, int] | None], start_ms: int, end_ms: int) -> list[TimedWord]:
     """Give every word a time that lies in the segment and never before the word in front of it."""
     timed: list[TimedWord] = []
     position, at = start_ms, 0

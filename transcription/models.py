@@ -170,9 +170,7 @@ class TranscriptionSession(models.Model):
     word_count = models.PositiveIntegerField(_("words"), default=0)
     first_interim_ms = models.PositiveIntegerField(_("first interim after (ms)"), null=True, blank=True)
     final_lag_p50_ms = models.PositiveIntegerField(_("final lag, median (ms)"), null=True, blank=True)
-    final_lag_p95_ms = models.PositiveIntegerField(
-        _("final lag, 95th percentile (ms)"), null=True, blank=True
-    )
+    final_lag_p95_ms = models.PositiveIntegerField(_("final lag, 95th percentile (ms)"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("transcription session")

@@ -19,9 +19,7 @@ MAX_PHRASES = 500
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
-LanguageCode = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)
-]
+LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 
 
 def clean_text(text: str) -> str:
@@ -80,9 +78,7 @@ class TranscriptionConfig(_Strict):
     speech_contexts: Annotated[list[SpeechContext], Field(max_length=MAX_SPEECH_CONTEXTS)] = []
     diarization: Diarization = Diarization()
     endpointing: Endpointing = Endpointing()
-    custom_configuration: Annotated[
-        dict[ShortText, ShortText], Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS)
-    ] = {}
+    custom_configuration: Annotated[dict[ShortText, ShortText], Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS)] = {}
     title: ShortText = ""
     metadata: Annotated[dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS)] = {}
     keep_audio: bool | None = None

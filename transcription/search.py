@@ -64,15 +64,11 @@ def search_sessions(
         segments = segments_matching(terms, sessions.db)
         if readable is not None:
             segments = segments.filter(session__in=readable)
-        matches |= Q(pk__in=segments.values("session_id")) | Q(
-            pk__in=_matching_ids(SESSION_TITLE, terms, sessions.db)
-        )
+        matches |= Q(pk__in=segments.values("session_id")) | Q(pk__in=_matching_ids(SESSION_TITLE, terms, sessions.db))
     return sessions.filter(matches) if matches else sessions.none()
 
 
-def search_segments(
-    query: str, sessions: QuerySet[TranscriptionSession], *, limit: int = MAX_HITS
-) -> list[Hit]:
+def search_segments(query: str, sessions: QuerySet[TranscriptionSession], *, limit: int = MAX_HITS) -> list[Hit]:
     """The first segments with every word of query, of the newest sessions first, at most limit of them."""
     terms = parse_terms(query)
     if not terms:

@@ -30,9 +30,7 @@ class NativeDialect:
 
     name = "native"
 
-    def __init__(
-        self, session_id: str, *, limits: DialectLimits, request_id: str, offered: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, session_id: str, *, limits: DialectLimits, request_id: str, offered: Sequence[str] = ()) -> None:
         self._session_id = session_id
         self._limits = limits
         self._request_id = request_id
@@ -195,9 +193,7 @@ def _alternatives(alternatives: Sequence[Alternative]) -> list[messages.Alternat
     return [messages.AlternativeItem(text=item.text, confidence=item.confidence) for item in alternatives]
 
 
-def _transcript(
-    segment: int, result: InterimResult | FinalResult, words: Sequence[Word]
-) -> messages.Transcript:
+def _transcript(segment: int, result: InterimResult | FinalResult, words: Sequence[Word]) -> messages.Transcript:
     is_final = isinstance(result, FinalResult)
     return messages.Transcript(
         segment=segment,

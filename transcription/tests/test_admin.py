@@ -132,9 +132,7 @@ def test_sessions_are_searched_by_text_title_id_owner_and_metadata(boss: Client,
     zoe = make_user()
     User.objects.filter(pk=zoe.pk).update(username="zoe")
     zoe.refresh_from_db()
-    make_session(
-        "the quick fox", title="Board meeting", public_id="abc-123", owner=zoe, metadata={"room": "4 b"}
-    )
+    make_session("the quick fox", title="Board meeting", public_id="abc-123", owner=zoe, metadata={"room": "4 b"})
     make_session("other", title="Other", public_id="x")
     html = page(boss, SESSIONS, q=term)
     is_expected = term in {"quick", "board meet", "abc-12", "zoe", "room:4 b"}
@@ -271,9 +269,7 @@ def test_a_live_session_is_not_deleted(boss: Client) -> None:
 
 @pytest.fixture
 def reviewer() -> Client:
-    return logged_in(
-        "view_captions", "view_transcriptsegment", "change_transcriptsegment", "view_transcriptionsession"
-    )
+    return logged_in("view_captions", "view_transcriptsegment", "change_transcriptsegment", "view_transcriptionsession")
 
 
 def correct(client: Client, segment: TranscriptSegment, **changes: str) -> Any:
@@ -340,9 +336,7 @@ def test_a_reviewer_without_the_captions_permission_sees_own_segments_only() -> 
         ({"q": "uns"}, {"unsure"}),
     ],
 )
-def test_segments_are_filtered_and_searched(
-    boss: Client, filters: dict[str, str], expected: set[str]
-) -> None:
+def test_segments_are_filtered_and_searched(boss: Client, filters: dict[str, str], expected: set[str]) -> None:
     session = make_session("sure", "unsure", "heard")
     session.segments.filter(index=0).update(confidence=0.9, reviewed=True)
     session.segments.filter(index=1).update(confidence=0.3)

@@ -271,9 +271,7 @@ def test_strange_ids_are_not_found(local: Client, session_id: str) -> None:
         ("vtt", "text/vtt; charset=utf-8", "WEBVTT"),
     ],
 )
-def test_a_transcript_comes_in_four_formats(
-    local: Client, format: str, content_type: str, start: str
-) -> None:
+def test_a_transcript_comes_in_four_formats(local: Client, format: str, content_type: str, start: str) -> None:
     session = make_session("hello")
     response = local.get(f"{BASE}/sessions/{session.public_id}/transcript", {"format": format})
     assert response["Content-Type"] == content_type

@@ -96,9 +96,7 @@ def test_files_look_as_agreed(format: str, meeting: TranscriptionSession) -> Non
 
 
 @pytest.mark.parametrize(("format", "read"), [("vtt", webvtt.from_buffer), ("srt", webvtt.from_buffer)])
-def test_subtitles_are_read_back_as_they_were_written(
-    format: str, read: Any, meeting: TranscriptionSession
-) -> None:
+def test_subtitles_are_read_back_as_they_were_written(format: str, read: Any, meeting: TranscriptionSession) -> None:
     captions = list(read(io.StringIO(written(meeting, format)), format=format))
     assert captions[0].text == "Good morning, everyone."
     assert captions[0].start == "00:00:00.500"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from speechsite.tests.served import wait_for
 from transcription.dialects.native import MAX_STRIKES
 from transcription.tests.recordings import CONTAINERS, wav
-from transcription.tests.servers import Server, running_server
+from transcription.tests.servers import Client, Server, running_server
 from transcription.tests.spoken_audio import silence, spoken, word_texts
 from transcription.tests.test_options import BAD as BAD_CONFIGS
 
@@ -128,8 +129,6 @@ async def test_a_started_session_tells_its_credit_and_then_what_it_has(server: S
 
 
 async def test_a_start_takes_over_what_was_asked_for_by_http(server: Server) -> None:
-    import urllib.request
-
     def ask() -> dict[str, Any]:
         body = json.dumps({"session_id": "by-http", "title": "From HTTP", "language": "de-DE"}).encode()
         request = urllib.request.Request(  # noqa: S310 - our own address
@@ -609,8 +608,6 @@ async def test_a_bad_session_id_is_told(server: Server, session_id: str) -> None
 
 @pytest.mark.parametrize("path", ["/api/v1/transcribe/a/b", "/api/v1/transcribe", "/api/v1/transcribe/..%2F..%2Fetc"])
 async def test_an_address_that_is_none_is_refused_in_the_handshake(server: Server, path: str) -> None:
-    from transcription.tests.servers import Client
-
     with pytest.raises(InvalidStatus):
         await Client(server.socket_url(path)).__aenter__()
 

@@ -16,9 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="what the key is for, as people will see it in lists")
-        parser.add_argument(
-            "--owner", metavar="USER", help="user name; the key then reaches this user's sessions"
-        )
+        parser.add_argument("--owner", metavar="USER", help="user name; the key then reaches this user's sessions")
         parser.add_argument("--quiet", action="store_true", help="print the key alone")
 
     def handle(self, *_args: Any, name: str, owner: str | None, quiet: bool, **_options: Any) -> None:

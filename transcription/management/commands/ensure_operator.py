@@ -31,9 +31,7 @@ class Command(BaseCommand):
         except IntegrityError:
             # Two first starts at once: the other one made the account and printed its password.
             return
-        self.stdout.write(
-            f"Operator account, shown this once:\n\n    user      {name}\n    password  {password}\n"
-        )
+        self.stdout.write(f"Operator account, shown this once:\n\n    user      {name}\n    password  {password}\n")
 
 
 def _free_name() -> str:
