@@ -248,9 +248,12 @@ async def test_a_disconnect_stores_the_last_words_and_releases_everything() -> N
         stream = await connection.started()
         connection.speak(SPEECH)
         await stream.heard(SECOND)
+        await asyncio.sleep(1)
+        told = len(connection.sent)
         connection.put({"type": "websocket.disconnect", "code": 1006})
         await asyncio.wait_for(asyncio.shield(connection.running), 60)
 
+    assert len(connection.sent) == told, "nobody is there to be told"
     assert connection.ending is not None
     assert (connection.ending.state, connection.ending.reason) == ("interrupted", "client_lost")
     assert connection.closes == []
