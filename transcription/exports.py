@@ -19,6 +19,7 @@ from transcription.cues import Cue, make_cues
 from transcription.errors import BadConfig
 from transcription.models import TranscriptionSession, TranscriptSegment
 
+WORD_KEYS = ("word", "start_ms", "end_ms", "confidence", "speaker")
 CONTENT_TYPES = {
     "txt": "text/plain; charset=utf-8",
     "srt": "application/x-subrip; charset=utf-8",
@@ -205,7 +206,8 @@ def _segment_json(segment: TranscriptSegment) -> dict[str, Any]:
         "asr_text": segment.asr_text,
         "confidence": segment.confidence,
         "speaker": segment.speaker or None,
-        "words": segment.words,
+        # In one order: PostgreSQL keeps JSON objects by the length of their keys.
+        "words": [{key: word.get(key) for key in WORD_KEYS} for word in segment.words],
     }
 
 

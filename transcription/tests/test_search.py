@@ -210,6 +210,7 @@ def test_a_snippet_is_a_stretch_of_the_text(text: str, typed: str) -> None:
     assert joined.removeprefix("…").removesuffix("…") in text or joined in text
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_index_can_be_dropped_made_again_and_made_twice() -> None:
     session = make_session("phoenix", title="ash")
     search_index.drop(connection)
