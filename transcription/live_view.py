@@ -285,6 +285,7 @@ class LiveViews:
                         "seq": self._seq,
                         "sessions": self._visible(changed, captions),
                         "ended": sorted(ended),
+                        "kpis": self._kpis(),
                     }
                 )
                 for view in views:
