@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qs
@@ -27,7 +28,7 @@ MAX_TEXT_CHARACTERS = 4096
 T = TypeVar("T")
 
 
-class ViewConsumer(AsyncWebsocketConsumer):
+class ViewConsumer(AsyncWebsocketConsumer, ABC):
     """Sends the frames of one View to a person's browser."""
 
     # The process listens to the layer for all its viewers: a broken layer cannot end this socket.
@@ -67,9 +68,9 @@ class ViewConsumer(AsyncWebsocketConsumer):
                 _("The database does not answer; please try again."), reason="storage_unavailable"
             ) from None
 
+    @abstractmethod
     def _check(self, principal: Principal) -> dict[str, Any]:
         """Arguments of LiveViews.open, in a database thread. Raises a TranscriptionError for who may not watch."""
-        raise NotImplementedError
 
     async def _send_frames(self, view: View) -> None:
         async for frame in view.frames():

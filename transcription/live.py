@@ -19,6 +19,7 @@ import structlog
 
 from transcription import end as ends
 from transcription import metrics
+from transcription.acks import Acks
 from transcription.commits import Commits
 from transcription.end import End
 from transcription.errors import (
@@ -31,7 +32,6 @@ from transcription.errors import (
     TranscriptionError,
 )
 from transcription.events import (
-    Ack,
     AudioWarning,
     Event,
     Expiring,
@@ -43,6 +43,7 @@ from transcription.events import (
 )
 from transcription.intake import Intake
 from transcription.latency import Latency
+from transcription.opening import open_with_retries
 from transcription.recogniser_watch import RecogniserWatch
 from transcription.recognition import Recogniser, RecognitionStream
 from transcription.results import FinalResult, InterimResult, Progress
@@ -53,11 +54,7 @@ from transcription.watermark import Watermark
 
 log = structlog.get_logger(__name__)
 
-OPEN_RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 4.0)
-OPEN_TOTAL_S = 10.0
 ROOM_WAIT_S = 10.0
-ACK_EVERY_S = 1.0
-ACK_EVERY_BYTES = 64 * 1024
 # As long as the audio that may be held takes to be heard in real time.
 MAX_FLUSH_S = 90.0
 
@@ -105,10 +102,11 @@ class LiveTranscription:
         self._commits = Commits(
             store,
             emit=emit,
-            on_committed=lambda: self._acknowledge(clock()),
+            on_committed=lambda: self._acks.tell(clock()),
             latency=self.latency,
             clock=clock,
         )
+        self._acks = Acks(self.intake, committed_bytes=lambda: self._commits.committed_bytes, emit=emit)
         self._handle: SessionHandle | None = None
         self._stream: RecognitionStream | None = None
         self._ending: asyncio.Future[End] | None = None
@@ -119,9 +117,6 @@ class LiveTranscription:
         self._finalize_wanted = False
         self._no_more_audio = False
         self._half_closed = False
-        self._acked_at_s = 0.0
-        self._acked_received = -1
-        self._acked_limit: int | None = None
         self._first_audio_at_s: float | None = None
 
     # What the connection calls
@@ -164,8 +159,8 @@ class LiveTranscription:
         for code in self.intake.feed(chunk, now_s):
             self._emit(AudioWarning(code))
         self._send_wanted.set()
-        if self._is_open and self.intake.received_on_wire - self._acked_received >= ACK_EVERY_BYTES:
-            self._acknowledge(now_s)
+        if self._is_open:
+            self._acks.on_audio(now_s)
 
     async def wait_for_room(self, size_bytes: int) -> None:
         """Wait while the client is past its credit. Raises TooFast if that takes over ROOM_WAIT_S."""
@@ -210,8 +205,7 @@ class LiveTranscription:
         self._settle()
         self._check_timeouts(now_s)
         self._check_recogniser(now_s)
-        if now_s - self._acked_at_s >= ACK_EVERY_S and self._has_news_to_acknowledge:
-            self._acknowledge(now_s)
+        self._acks.tick(now_s)
         self._commits.tick(now_s)
 
     @property
@@ -299,7 +293,7 @@ class LiveTranscription:
     async def _open(self) -> RecognitionStream | None:
         """Open the recogniser, trying again for OPEN_TOTAL_S. None if the session ended meanwhile."""
         assert self._ending is not None  # noqa: S101 - set at the start of run()
-        opening = asyncio.create_task(self._open_with_retries())
+        opening = asyncio.create_task(self._open_stream())
         try:
             waiting: set[asyncio.Future[Any]] = {opening, self._ending}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -313,20 +307,16 @@ class LiveTranscription:
         await self._announce_open(stream)
         return stream
 
-    async def _open_with_retries(self) -> RecognitionStream:
-        give_up_at_s = self._clock() + OPEN_TOTAL_S
-        delays_s = iter(OPEN_RETRY_DELAYS_S)
-        while True:
-            try:
-                stream = await self._recogniser.open(self.config)
-                self._stream = stream
-                return stream
-            except RecogniserFailed as error:
-                delay_s = next(delays_s, OPEN_RETRY_DELAYS_S[-1]) * (0.5 + self._jitter())
-                if not error.retryable or self._clock() + delay_s > give_up_at_s:
-                    raise
-            self._emit(RecogniserStatus("reconnecting", 0))
-            await asyncio.sleep(delay_s)
+    async def _open_stream(self) -> RecognitionStream:
+        # Noted in the task that opens: if it is cancelled just then, run() still cancels the stream.
+        self._stream = await open_with_retries(
+            self._recogniser,
+            self.config,
+            on_retry=lambda: self._emit(RecogniserStatus("reconnecting", 0)),
+            clock=self._clock,
+            jitter=self._jitter,
+        )
+        return self._stream
 
     async def _announce_open(self, stream: RecognitionStream) -> None:
         assert self._handle is not None  # noqa: S101 - created before opening
@@ -340,7 +330,7 @@ class LiveTranscription:
         self._watch.opened(self._clock())
         self._is_open = True
         self._emit(Started(self.public_id, self.config))
-        self._acknowledge(self._clock())
+        self._acks.tell(self._clock())
 
     # Audio out
 
@@ -433,23 +423,6 @@ class LiveTranscription:
         self._commits.settle(settled)
         self._room_made.set()
 
-    @property
-    def _safe_on_wire(self) -> int | None:
-        if not self.config.audio_format.has_constant_rate:
-            return None
-        return self.intake.on_wire(self._commits.committed_bytes)
-
-    def _acknowledge(self, now_s: float) -> None:
-        received, limit = self.intake.received_on_wire, self.intake.limit_on_wire
-        self._acked_at_s, self._acked_received, self._acked_limit = now_s, received, limit
-        self._emit(Ack(received, self._safe_on_wire, limit))
-
-    @property
-    def _has_news_to_acknowledge(self) -> bool:
-        """A client that waits at its limit sends nothing: it must hear that the limit moved."""
-        acked = (self._acked_received, self._acked_limit)
-        return acked != (self.intake.received_on_wire, self.intake.limit_on_wire)
-
     # Time passing
 
     def _check_timeouts(self, now_s: float) -> None:
@@ -540,13 +513,13 @@ class LiveTranscription:
                     end.stopped,
                     self.audio_ms,
                     self.intake.received_on_wire,
-                    self._safe_on_wire,
+                    self._acks.safe,
                     self.segments,
                 )
             )
         self.closing_error = error
         if error is not None:
-            self._emit(Failed(error, self._safe_on_wire))
+            self._emit(Failed(error, self._acks.safe))
 
     def _count(self, end: End) -> None:
         metrics.SESSIONS_TOTAL.labels(outcome=end.state).inc()

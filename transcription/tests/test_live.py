@@ -31,7 +31,8 @@ from transcription.events import (
     Stopped,
 )
 from transcription.intake import CREDIT_S, RING_S
-from transcription.live import OPEN_TOTAL_S, ROOM_WAIT_S
+from transcription.live import ROOM_WAIT_S
+from transcription.opening import OPEN_TOTAL_S
 from transcription.recogniser_watch import HANG_S
 from transcription.results import Progress
 from transcription.tests.fake_recogniser import FakeRecogniser

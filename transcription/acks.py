@@ -1,0 +1,47 @@
+"""What the client is told of its audio: received, settled for good, and how far it may go on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from transcription.events import Ack, Event
+from transcription.intake import Intake
+
+ACK_EVERY_S = 1.0
+ACK_EVERY_BYTES = 64 * 1024
+
+
+class Acks:
+    """Tells at once when asked, each ACK_EVERY_S if there is news, and each ACK_EVERY_BYTES.
+
+    committed_bytes: the position before which everything is settled in the database.
+    """
+
+    def __init__(self, intake: Intake, *, committed_bytes: Callable[[], int], emit: Callable[[Event], None]) -> None:
+        self._intake = intake
+        self._committed_bytes = committed_bytes
+        self._emit = emit
+        self._told_at_s = 0.0
+        self._told: tuple[int, int | None] = (-1, None)
+
+    @property
+    def safe(self) -> int | None:
+        """What the client may forget, as it counts; None where bytes say nothing about time."""
+        if not self._intake.format.has_constant_rate:
+            return None
+        return self._intake.on_wire(self._committed_bytes())
+
+    def tell(self, now_s: float) -> None:
+        self._told_at_s = now_s
+        self._told = (self._intake.received_on_wire, self._intake.limit_on_wire)
+        self._emit(Ack(self._told[0], self.safe, self._told[1]))
+
+    def on_audio(self, now_s: float) -> None:
+        if self._intake.received_on_wire - self._told[0] >= ACK_EVERY_BYTES:
+            self.tell(now_s)
+
+    def tick(self, now_s: float) -> None:
+        """A client that waits at its limit sends nothing: it must hear that the limit moved."""
+        news = (self._intake.received_on_wire, self._intake.limit_on_wire)
+        if news != self._told and now_s - self._told_at_s >= ACK_EVERY_S:
+            self.tell(now_s)
