@@ -4,6 +4,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+# Test modules side by side; each starts servers of its own, so more than two crowd a small machine.
+AT_ONCE := -n 2 --dist loadfile
 # --no-input: a question about credentials would wait for ever where nobody sees it.
 # --no-compile: compiling all 5,000 files takes a third of the time; what is used is compiled when it is.
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes
@@ -39,10 +41,10 @@ format: $(DEV) ## Put Python and templates into their format
 	@find templates transcription -name '*.html' -print0 | xargs -0 $(VENV)/bin/djade --target-version 5.2 || true
 
 test-python: $(DEV) ## Python tests, on SQLite
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest $(AT_ONCE) $(PYTEST_ARGS)
 
 test-databases: $(DEV) ## The tests that touch a database once more, on PostgreSQL with Redis
-	scripts/with-services $(PY) -m pytest -m databases $(PYTEST_ARGS)
+	scripts/with-services $(PY) -m pytest -m databases $(AT_ONCE) $(PYTEST_ARGS)
 
 test-js: ## JavaScript tests
 	node --test $$(find transcription/tests/js -name '*.test.js' -o -name '*.test.mjs')
