@@ -80,7 +80,8 @@ class ResultConverter:
     """Turns the responses of one stream into results.
 
     base_ms: where the stream's audio begins in the session. on_bad_times: called once for each result
-    whose times were impossible (negative, running backwards, past the audio sent) and were clamped. Times
+    whose times were impossible (negative, running backwards, past the audio sent) and were clamped.
+    on_cleaned: called once for each final whose text had characters that cannot be stored. Times
     of one result are set right among themselves only: a result that repeats an earlier one stays as it is,
     so that whoever follows the session can recognise it.
     """
@@ -91,9 +92,11 @@ class ResultConverter:
         *,
         base_ms: int = 0,
         on_bad_times: Callable[[], object] = lambda: None,
+        on_cleaned: Callable[[], object] = lambda: None,
     ) -> None:
         self._base_ms = base_ms
         self._on_bad_times = on_bad_times
+        self._on_cleaned = on_cleaned
         self._with_words = config.enable_word_time_offsets
         self._with_interim_words = config.enable_word_time_offsets and config.words_in_interims
         self._with_speakers = config.diarization.enable
@@ -142,8 +145,11 @@ class ResultConverter:
         words = self._words(best.words, times) if self._with_words else ()
         start_ms, end_ms = self._span(best.words, best.words, times, heard_ms)
         self._last_final_end_ms = max(self._last_final_end_ms, end_ms)
+        text = clean_text(best.transcript)
+        if text != best.transcript:
+            self._on_cleaned()
         return FinalResult(
-            text=clean_text(best.transcript.strip()),
+            text=text.strip(),
             start_ms=start_ms + self._base_ms,
             end_ms=end_ms + self._base_ms,
             confidence=_score(best.confidence),

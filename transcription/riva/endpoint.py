@@ -11,7 +11,12 @@ import grpc.aio
 from riva.client.proto import riva_asr_pb2 as messages
 
 from transcription.errors import TranscriptionError
-from transcription.metrics import BAD_TIMES_TOTAL, RIVA_ERRORS_TOTAL, UPSTREAM_OPEN_FAILURES_TOTAL
+from transcription.metrics import (
+    BAD_TIMES_TOTAL,
+    RIVA_ERRORS_TOTAL,
+    TEXT_CLEANED_TOTAL,
+    UPSTREAM_OPEN_FAILURES_TOTAL,
+)
 from transcription.options import TranscriptionConfig
 from transcription.riva.channels import ChannelPool
 from transcription.riva.convert import ResultConverter, build_config_request
@@ -80,7 +85,9 @@ class RivaEndpoint:
             model=config.model or (models[0].name if models else ""),
             config=config,
             capabilities=capabilities,
-            converter=ResultConverter(config, base_ms=base_ms, on_bad_times=BAD_TIMES_TOTAL.inc),
+            converter=ResultConverter(
+                config, base_ms=base_ms, on_bad_times=BAD_TIMES_TOTAL.inc, on_cleaned=TEXT_CLEANED_TOTAL.inc
+            ),
             write_timeout_s=self._limits.write_timeout_s,
         )
         try:

@@ -202,6 +202,13 @@ class TestFinals:
         final, _ = final_of(hypothesis("a\x00b", ("a\x00b", 1, 2)))
         assert (final.text, final.words[0].word) == ("a\ufffdb", "a\ufffdb")
 
+    def test_finals_whose_text_was_replaced_are_counted(self) -> None:
+        cleaned = Counter()
+        converter = ResultConverter(TranscriptionConfig(), on_cleaned=cleaned)
+        for text in ("a\x00b\x00", " plain "):
+            converter.convert(response(result(hypothesis(text), is_final=True)))
+        assert cleaned.count == 1
+
     def test_a_final_without_text_is_progress(self) -> None:
         converter = ResultConverter(TranscriptionConfig(), base_ms=1000)
         empty = response(result(hypothesis(" "), is_final=True, audio_processed=3.25))
