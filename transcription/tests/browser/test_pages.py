@@ -134,6 +134,7 @@ def test_the_console_is_usable_by_keyboard_alone(open_page: OpenPage) -> None:
     expect(page.locator("[data-help]")).to_be_visible()
     check(page, "console-help", 1360, "light")
     page.keyboard.press("Escape")
+    expect(page.locator("[data-help]")).to_be_hidden()
     page.keyboard.press("g")
     page.keyboard.press("s")
     page.wait_for_url("**/console/sessions/")
