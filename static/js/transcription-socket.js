@@ -34,6 +34,8 @@ export const KEEPALIVE_MS = 15_000;
 export const START_TIMEOUT_MS = 15_000;
 /** Browsers tell nobody that `bufferedAmount` fell, so look again after this. */
 const BUFFER_POLL_MS = 50;
+/** `WebSocket.OPEN`, also where the class is another. */
+const OPEN = 1;
 
 export class TranscriptionSocket extends EventTarget {
   /**
@@ -146,7 +148,8 @@ export class TranscriptionSocket extends EventTarget {
 
   /** Send what the server's limit and the network take; then, if asked, the stop. */
   _pump() {
-    if (this.state !== "started") return;
+    // Between the server's close and `onclose` the socket takes nothing: what waits stays queued.
+    if (this.state !== "started" || this._socket.readyState !== OPEN) return;
     let sentAny = false;
     while (this._queue.length) {
       if (this._isNetworkFull()) break;
@@ -188,7 +191,7 @@ export class TranscriptionSocket extends EventTarget {
   }
 
   _sendMessage(message) {
-    if (this._socket.readyState !== 1) return;
+    if (this._socket.readyState !== OPEN) return;
     this._socket.send(JSON.stringify(message));
     this._lastSentAt = Date.now();
   }

@@ -86,6 +86,15 @@ test("it sends the stop only after all audio", () => {
   assert.equal(server.messages.at(-1).type, "stop_transcription");
 });
 
+test("it sends nothing into a socket that the server is closing", () => {
+  const { socket, server } = open();
+  server.start(null);
+  server.readyState = 2;
+  socket.send(new ArrayBuffer(3200));
+  assert.equal(server.audioBytes, 0);
+  assert.equal(socket.queuedBytes, 3200);
+});
+
 test("it takes no audio after the stop", () => {
   const { socket, server } = open();
   server.start(null);
