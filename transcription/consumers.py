@@ -180,13 +180,13 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _take(self, message: dict[str, Any]) -> None:
         chunk = message.get("bytes")
         if chunk is not None:
-            self._limits.count_message(self._clock())
+            self._limits.count_message(len(chunk), self._clock())
             for command in self._dialect.on_binary(chunk):
                 await self._do(command)
             return
         text = message.get("text") or ""
         found = self._dialect.on_text(text)
-        self._limits.count_message(self._clock())
+        self._limits.count_message(len(text), self._clock())
         if not all(isinstance(command, commands.Audio) for command in found) or not found:
             self._limits.count_control(self._clock())
         for command in found:

@@ -10,6 +10,7 @@ from transcription.audio import AudioFormat
 from transcription.connection_limits import (
     CONTROL_MESSAGES_BURST,
     CONTROL_MESSAGES_PER_SECOND,
+    COUNTED_BELOW_BYTES,
     MAX_MESSAGES_PER_SECOND,
     ConnectionLimits,
 )
@@ -48,11 +49,17 @@ def test_it_never_lets_through_more_than_burst_and_rate_allow(pauses_s: list[flo
 def test_a_flood_of_messages_is_too_fast() -> None:
     limits = ConnectionLimits()
     for _ in range(MAX_MESSAGES_PER_SECOND):
-        limits.count_message(1.0)
+        limits.count_message(2, 1.0)
 
     with pytest.raises(TooFast) as caught:
-        limits.count_message(1.0)
+        limits.count_message(2, 1.0)
     assert caught.value.reason == "too_many_messages"
+
+
+def test_messages_of_a_size_that_credit_bounds_are_no_flood() -> None:
+    limits = ConnectionLimits()
+    for _ in range(10 * MAX_MESSAGES_PER_SECOND):
+        limits.count_message(COUNTED_BELOW_BYTES, 1.0)
 
 
 def test_control_messages_have_a_bound_of_their_own() -> None:
