@@ -17,7 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from speechsite.tests.served import Served, wait_for
-from transcription.tests.scripted_riva import Script, ScriptedRiva
+from transcription.fake_riva.script import Script
+from transcription.fake_riva.server import ScriptedRiva
 
 EVENT_TIMEOUT_S = 20.0
 SIGNS_OF_BUGS = ("connection_failed", "session_failed", "tick_failed", "Exception in ASGI", "never retrieved")

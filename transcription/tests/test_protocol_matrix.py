@@ -14,9 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from speechsite.tests.served import wait_for
 from transcription.dialects.native import MAX_STRIKES
+from transcription.fake_riva.audio import silence, spoken, word_texts
 from transcription.tests.recordings import CONTAINERS, wav
 from transcription.tests.servers import Client, Server, running_server
-from transcription.tests.spoken_audio import silence, spoken, word_texts
 from transcription.tests.test_options import BAD as BAD_CONFIGS
 
 AUDIO = spoken(5)

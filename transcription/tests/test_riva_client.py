@@ -19,6 +19,9 @@ from transcription.errors import (
     RecogniserSilent,
     TranscriptionError,
 )
+from transcription.fake_riva.audio import silence, spoken, word_texts
+from transcription.fake_riva.script import Script
+from transcription.fake_riva.server import ScriptedRiva
 from transcription.metrics import BAD_TIMES_TOTAL
 from transcription.options import Endpointing, TranscriptionConfig
 from transcription.recognition import Capabilities, Recogniser, RecognitionStream, Result
@@ -27,8 +30,6 @@ from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits
 from transcription.riva.stream import MAX_REQUEST_BYTES
 from transcription.riva.target import RivaTarget
-from transcription.tests.scripted_riva import Script, ScriptedRiva
-from transcription.tests.spoken_audio import silence, spoken, word_texts
 
 CONFIG = TranscriptionConfig()
 KEY = "nvapi-0123456789abcdef"

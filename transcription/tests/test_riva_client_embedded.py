@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from transcription.errors import AtCapacity, BadAudio, BadConfig
+from transcription.fake_riva.audio import silence
 from transcription.options import Encoding, TranscriptionConfig
 from transcription.recognition import Capabilities
 from transcription.results import FinalResult
@@ -16,7 +17,6 @@ from transcription.riva.stream import RivaStream
 from transcription.riva.target import RivaTarget
 from transcription.tests.asr_process import running_asr_process
 from transcription.tests.speech_clips import load_clip
-from transcription.tests.spoken_audio import silence
 
 CHUNK_BYTES = 3200
 FREED_WITHIN_S = 10

@@ -6,12 +6,12 @@ import grpc
 import pytest
 
 from transcription.errors import RecogniserFailed
+from transcription.fake_riva.audio import spoken
+from transcription.fake_riva.server import ScriptedRiva
 from transcription.options import TranscriptionConfig
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.target import RivaTarget
 from transcription.tests.certificates import Authority
-from transcription.tests.scripted_riva import ScriptedRiva
-from transcription.tests.spoken_audio import spoken
 
 AUTHORITY = Authority()
 SERVER = AUTHORITY.issue("localhost")

@@ -8,7 +8,7 @@ from typing import Any
 
 from riva.client.proto import riva_asr_pb2 as messages
 
-from transcription.tests.spoken_audio import FRAME_MS, Ear, Token, broken_word_text, word_text
+from transcription.fake_riva.audio import FRAME_MS, Ear, Token, broken_word_text, word_text
 
 INTERIM_EVERY_MS = 160
 PROGRESS_EVERY_MS = 1000
@@ -16,6 +16,8 @@ DEFAULT_STOP_HISTORY_MS = 800
 CONFIDENCE = 0.9
 STABILITY = 0.5
 FAR_FUTURE_MS = 2_000_000_000
+# Any number without a common factor with the errors spreads them over early and late.
+ERROR_STEP = 7919
 
 
 @dataclass(slots=True)
@@ -38,7 +40,8 @@ class ScriptedEngine:
     """Answers an interim every 160 ms of audio while words are open, and a final after stop_history of silence.
 
     settles: `audio_processed` of a final is the middle of the silence after it, and every second of silence has
-    an empty final. bad_times: what finals say about time is impossible. stop_at_ms: audio after it is not heard.
+    an empty final. bad_times: what finals say about time is impossible. word_time_error_ms: how wrong the times of
+    a word may be told, early or late. stop_at_ms: audio after it is not heard.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class ScriptedEngine:
         settles: bool = False,
         word_times: bool = True,
         bad_times: bool = False,
+        word_time_error_ms: int = 0,
         no_finals: bool = False,
         stop_at_ms: int | None = None,
     ) -> None:
@@ -59,6 +63,7 @@ class ScriptedEngine:
         self._settles = settles
         self._word_times = word_times and recognition.enable_word_time_offsets
         self._bad_times = bad_times
+        self._word_time_error_ms = word_time_error_ms
         self._no_finals = no_finals
         self._stop_at_ms = stop_at_ms
         self._words: list[HeardWord] = []
@@ -108,12 +113,17 @@ class ScriptedEngine:
         yield self._response(is_final=True, heard_ms=heard_ms)
         self._words = []
 
+    def _told_times(self, word: HeardWord) -> tuple[int, int]:
+        """The times of a word, as wrong as the script wants: which way depends on the word alone."""
+        error_ms = word.number * ERROR_STEP % (2 * self._word_time_error_ms + 1) - self._word_time_error_ms
+        return max(0, word.start_ms + error_ms), max(0, word.end_ms + error_ms)
+
     def _response(self, *, is_final: bool, heard_ms: int) -> Any:
         hypothesis = messages.SpeechRecognitionAlternative(confidence=CONFIDENCE if is_final else 0.0)
         texts = [word.text(still_going=not is_final) for word in self._words]
         hypothesis.transcript = " ".join(texts) + (" " if texts else "")
         for word, text in zip(self._words, texts, strict=True):
-            times = (word.start_ms, word.end_ms) if self._word_times else (0, 0)
+            times = self._told_times(word) if self._word_times else (0, 0)
             if self._bad_times and is_final:
                 times = (FAR_FUTURE_MS, -FAR_FUTURE_MS)
             hypothesis.words.add(word=text, start_time=times[0], end_time=times[1], confidence=CONFIDENCE)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from transcription.fake_riva.audio import Ear, silence, spoken, word_texts
+from transcription.fake_riva.engine import ScriptedEngine
 from transcription.options import TranscriptionConfig
 from transcription.riva.convert import build_config_request
-from transcription.tests.scripted_engine import ScriptedEngine
-from transcription.tests.spoken_audio import Ear, silence, spoken, word_texts
 
 BYTES_PER_MS = 32
 
