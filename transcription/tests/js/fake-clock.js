@@ -17,7 +17,9 @@ export class FakeClock {
     this.nextId = 1;
   }
 
+  /** What an earlier test left waiting is forgotten. */
   install() {
+    this.timers.clear();
     this.real = Object.fromEntries(NAMES.map((name) => [name, globalThis[name]]));
     this.realNow = Date.now;
     globalThis.setTimeout = (callback, delayMs = 0) => this._add(callback, delayMs, null);

@@ -32,14 +32,35 @@ export class FakeWebSocket {
     return this.sent.filter((data) => typeof data === "string").map((data) => JSON.parse(data));
   }
 
-  get audioBytes() {
-    return this.sent.filter((data) => typeof data !== "string").reduce((sum, data) => sum + data.byteLength, 0);
+  get audio() {
+    return this.sent.filter((data) => typeof data !== "string");
   }
 
-  start(limit = null) {
-    this.tell({ event: "session_created", session_id: "a", protocol: "speech.v1", limits: { max_audio_bytes: 65536 } });
-    this.tell({ event: "transcription_started", session_id: "a", config: {}, audio_offset: 0 });
+  get audioBytes() {
+    return this.audio.reduce((sum, data) => sum + data.byteLength, 0);
+  }
+
+  /** token: the session may be resumed with it. */
+  start(limit = null, token = null, limits = {}) {
+    this.greet(limits);
+    const resume = { resume_token: token, resumable: token !== null };
+    this.tell({ event: "transcription_started", session_id: "a", config: {}, ...resume, audio_offset: 0 });
     this.ack(0, limit);
+  }
+
+  greet(limits = {}) {
+    this.tell({ event: "session_created", session_id: "a", protocol: "speech.v1", limits: { max_audio_bytes: 65536, ...limits } });
+  }
+
+  resume(offset, limit = null) {
+    this.greet();
+    this.tell({ event: "transcription_resumed", session_id: "a", audio_offset: offset, next_segment: 0 });
+    this.ack(offset, limit);
+  }
+
+  fail(code, fields = {}) {
+    this.tell({ event: "error", code, reason: "scripted", message: "As scripted.", retryable: true, retry_after_ms: null, ...fields });
+    this.drop(code);
   }
 
   ack(safe, limit) {

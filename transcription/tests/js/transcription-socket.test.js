@@ -4,7 +4,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import {
   HIGH_WATER_BYTES,
   KEEPALIVE_MS,
-  MAX_QUEUED_BYTES,
+  MAX_HELD_BYTES,
   START_TIMEOUT_MS,
   TranscriptionSocket,
 } from "../../../static/js/transcription-socket.js";
@@ -20,7 +20,7 @@ afterEach(() => clock.uninstall());
 function open(options = {}) {
   const socket = new TranscriptionSocket(URL, { WebSocketClass: FakeWebSocket, ...options });
   const heard = [];
-  for (const name of ["transcript", "closed", "network", "error"]) {
+  for (const name of ["transcript", "closed", "network", "error", "buffer-full"]) {
     socket.addEventListener(name, ({ detail }) => heard.push([name, detail]));
   }
   socket.open();
@@ -103,11 +103,13 @@ test("it takes no audio after the stop", () => {
   assert.equal(server.audioBytes, 0);
 });
 
-test("it refuses audio at the bound of its queue instead of growing", () => {
-  const { socket } = open();
-  assert.equal(socket.send(new ArrayBuffer(MAX_QUEUED_BYTES)), true);
+test("it refuses audio at the bound of what it holds, and says so once", () => {
+  const { socket, heard } = open();
+  assert.equal(socket.send(new ArrayBuffer(MAX_HELD_BYTES)), true);
   assert.equal(socket.send(new ArrayBuffer(2)), false);
-  assert.equal(socket.queuedBytes, MAX_QUEUED_BYTES);
+  assert.equal(socket.send(new ArrayBuffer(2)), false);
+  assert.deepEqual(heard, [["buffer-full", { heldBytes: MAX_HELD_BYTES, safeBytes: 0 }]]);
+  assert.equal(socket.queuedBytes, MAX_HELD_BYTES);
 });
 
 test("it waits for a slow network, says so once, and goes on", () => {
@@ -147,11 +149,12 @@ test("it gives events on under their own names", () => {
 test("it tells the end once, with the last error and what is safe", () => {
   const { socket, server, heard } = open();
   server.start(null);
+  socket.send(new ArrayBuffer(640));
   const error = { event: "error", code: 4490, message: "Enough.", safe: 640 };
   server.tell(error);
   server.drop(4490);
   socket.close();
-  assert.deepEqual(heard.filter(([name]) => name === "closed"), [["closed", { code: 4490, reason: "", error, stopped: null }]]);
+  assert.deepEqual(heard.filter(([name]) => name === "closed"), [["closed", { code: 4490, reason: "", error, stopped: null, unsettledBytes: 0 }]]);
   assert.equal(socket.safeBytes, 640);
 });
 
@@ -173,9 +176,13 @@ test("it gives up a connection that does not start in time", () => {
 
 test("it asks for the end of an utterance", () => {
   const { socket, server } = open();
-  server.start(null);
+  server.start(3000);
+  socket.send(new ArrayBuffer(4000));
   socket.finalize();
-  assert.deepEqual(server.messages.at(-1), { type: "finalize" });
+  socket.send(new ArrayBuffer(4000));
+  assert.equal(server.messages.at(-1).type, "start_transcription", "not before the audio it is about");
+  server.ack(0, null);
+  assert.deepEqual(server.sent.slice(1).map((data) => data.byteLength ?? data), [3000, 1000, '{"type":"finalize"}', 4000]);
 });
 
 test("it can be opened once only", () => {
