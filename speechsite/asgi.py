@@ -16,6 +16,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.sessions import SessionMiddlewareStack  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from speechsite.drain import drain  # noqa: E402
 from speechsite.headers import EdgeHeaders  # noqa: E402
 from speechsite.health import loop_lag  # noqa: E402
 from speechsite.logs import LoggedApplication  # noqa: E402
@@ -29,6 +30,7 @@ async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCal
     await receive()
     loop_lag.start()
     await get_process().start()
+    drain.attach()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await get_process().aclose()
@@ -45,6 +47,7 @@ class StartedWebSockets:
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         loop_lag.start()
         await get_process().start()
+        drain.attach()
         await self.application(scope, receive, send)
 
 
@@ -53,6 +56,8 @@ async def refuse_unknown(scope: Scope, receive: ASGIReceiveCallable, send: ASGIS
     await receive()
     await send({"type": "websocket.close", "code": 4404, "reason": ""})
 
+
+drain.listen()
 
 # django-stubs and types-channels know different kinds of URL patterns.
 routes: list[Any] = [*websocket_urlpatterns, re_path(r"", cast(Any, refuse_unknown))]

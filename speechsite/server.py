@@ -1,9 +1,10 @@
 """One worker: uvicorn on a socket that `serve` opened, draining its sessions before it ends.
 
-    python -m speechsite.server --socket-fd 5 --life-fd 6 --ready-fd 8
+    python -m speechsite.server --socket-fd 5 --life-fd 6 --parent-fd 8
 
 socket-fd: the listening socket, shared with the other workers. life-fd: a pipe that closes when the parent
-is gone; then the worker drains and ends too. ready-fd: closed after one byte once connections are accepted.
+is gone; then the worker drains and ends too. parent-fd: what the parent reads; one byte says that connections are
+accepted, another that somebody wants all workers drained.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 
 import structlog
 import uvicorn
@@ -23,12 +25,16 @@ import uvicorn
 # First: it sets Django up, which transcription.process needs.
 from speechsite.asgi import application
 from speechsite.config import Config, get_config
+from speechsite.drain import drain
+from speechsite.supervisor import READY
 from transcription.process import get_process
 
 DRAIN_TIMEOUT_S = 25.0
 # The drain ends its sessions by itself; this is for one that does not.
-DRAIN_GRACE_S = 2.0
-GRACEFUL_SHUTDOWN_TIMEOUT_S = 30
+DRAIN_GRACE_S = 1.0
+# Drain and answers that are still being sent share this; releasing what the process holds comes after it.
+SHUTDOWN_TIMEOUT_S = 28.0
+MIN_ANSWER_TIMEOUT_S = 1.0
 EXIT_TIMEOUT_S = 40.0
 # Twice what a client may send in one message, so that our own 4413 is heard before uvicorn's 1009.
 WEBSOCKET_MESSAGE_FACTOR = 2
@@ -37,7 +43,6 @@ KEEP_ALIVE_TIMEOUT_S = 5
 # Files, pipes, and connections to the database, Redis and the recogniser, beside those of clients.
 RESERVED_FILES = 256
 MIN_HTTP_CONNECTIONS = 64
-READY = b"1"
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -48,19 +53,19 @@ class WorkerServer(uvicorn.Server):
     uvicorn alone closes every WebSocket with 1012 before the last finals can be sent.
     """
 
-    def __init__(self, config: uvicorn.Config, ready_fd: int) -> None:
+    def __init__(self, config: uvicorn.Config, parent_fd: int) -> None:
         super().__init__(config)
-        self._ready_fd = ready_fd
+        self._parent_fd = parent_fd
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             # The parent may be gone already; the life pipe tells.
             with contextlib.suppress(BrokenPipeError):
-                os.write(self._ready_fd, READY)
-            os.close(self._ready_fd)
+                os.write(self._parent_fd, READY)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        started_at_s = time.monotonic()
         for server in self.servers:
             server.close()
         try:
@@ -71,6 +76,8 @@ class WorkerServer(uvicorn.Server):
         # Whatever went wrong in draining, the server must still shut down.
         except Exception:
             log.exception("the drain failed")
+        left_s = SHUTDOWN_TIMEOUT_S - (time.monotonic() - started_at_s)
+        self.config.timeout_graceful_shutdown = round(max(MIN_ANSWER_TIMEOUT_S, left_s))
         await super().shutdown(sockets)
 
 
@@ -94,7 +101,7 @@ def uvicorn_config(config: Config, open_files: int) -> uvicorn.Config:
         forwarded_allow_ips=config.forwarded_allow_ips,
         limit_concurrency=max(MIN_HTTP_CONNECTIONS, open_files - RESERVED_FILES),
         timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT_S,
+        timeout_graceful_shutdown=round(SHUTDOWN_TIMEOUT_S),
     )
 
 
@@ -130,10 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m speechsite.server")
     parser.add_argument("--socket-fd", type=int, required=True)
     parser.add_argument("--life-fd", type=int, required=True)
-    parser.add_argument("--ready-fd", type=int, required=True)
+    parser.add_argument("--parent-fd", type=int, required=True)
     arguments = parser.parse_args()
     end_with_parent(arguments.life_fd)
-    server = WorkerServer(uvicorn_config(get_config(), raise_open_files()), arguments.ready_fd)
+    drain.has_parent(arguments.parent_fd)
+    server = WorkerServer(uvicorn_config(get_config(), raise_open_files()), arguments.parent_fd)
     server.run(sockets=[socket.socket(fileno=arguments.socket_fd)])
 
 

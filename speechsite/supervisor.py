@@ -3,6 +3,8 @@
 It holds the listening socket, so that connections wait in its queue while a worker is replaced, and the
 writing ends of two pipes by which children notice that it is gone, even after `kill -9`. Children live in
 process sessions of their own: Ctrl-C reaches only the parent, which ends them in order, the recogniser last.
+
+SIGUSR1, here or as a word in a worker's pipe, has every worker take no new sessions and hand the live ones over.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ KILL_AFTER_S = 40.0
 WORKER_READY_TIMEOUT_S = 60.0
 # A worker that has never come up and ends this often will not come up.
 START_TRIES = 3
+# What workers write into their pipes.
+READY = b"1"
+DRAIN_ALL = b"d"
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -38,7 +43,10 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to start a child. open_fds: descriptors it inherits; {ready_fd} in arguments is filled in."""
+    """How to start a child. open_fds: descriptors it inherits; {parent_fd} in arguments is filled in.
+
+    tells_ready: it writes READY into parent_fd once it is up, and may write DRAIN_ALL later.
+    """
 
     name: str
     arguments: Sequence[str]
@@ -59,16 +67,19 @@ def restart_delays_s() -> Iterator[float]:
 class Child:
     """One program, kept running until it is stopped.
 
-    on_exit: called with the process id of each process that ended. kill_after_s: how long a process may take
-    to end once it was asked to.
+    on_exit: called with the process id of each process that ended. on_drain: called when it asks that all be
+    drained. kill_after_s: how long a process may take to end once it was asked to.
     """
 
     spec: ChildSpec
     on_exit: Callable[[int], None] = lambda pid: None
+    on_drain: Callable[[], None] = lambda: None
     kill_after_s: float = KILL_AFTER_S
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     failed_starts: int = 0
     process: asyncio.subprocess.Process | None = None
+    _is_up: bool = False
+    _draining: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
@@ -92,8 +103,8 @@ class Child:
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
 
     async def _run_once(self) -> int:
-        ready_fd, write_fd = os.pipe() if self.spec.tells_ready else (-1, -1)
-        arguments = [argument.format(ready_fd=write_fd) for argument in self.spec.arguments]
+        read_fd, write_fd = os.pipe() if self.spec.tells_ready else (-1, -1)
+        arguments = [argument.format(parent_fd=write_fd) for argument in self.spec.arguments]
         fds = (*self.spec.open_fds, write_fd) if self.spec.tells_ready else self.spec.open_fds
         try:
             self.process = await asyncio.create_subprocess_exec(
@@ -113,21 +124,33 @@ class Child:
             self._signal(signal.SIGTERM)
         try:
             if self.spec.tells_ready:
-                self._watch_ready(ready_fd)
+                asyncio.get_running_loop().add_reader(read_fd, self._hear, read_fd)
             return await self.process.wait()
         finally:
+            self._is_up = False
             self.on_exit(self.process.pid)
             if self.spec.tells_ready:
-                asyncio.get_running_loop().remove_reader(ready_fd)
-                os.close(ready_fd)
+                asyncio.get_running_loop().remove_reader(read_fd)
+                os.close(read_fd)
 
-    def _watch_ready(self, ready_fd: int) -> None:
-        def read() -> None:
-            if os.read(ready_fd, 1):
+    def _hear(self, read_fd: int) -> None:
+        match os.read(read_fd, 1):
+            case b"":
+                asyncio.get_running_loop().remove_reader(read_fd)
+            case word if word == DRAIN_ALL:
+                self.on_drain()
+            case _:
                 self.ready.set()
-            asyncio.get_running_loop().remove_reader(ready_fd)
+                self._is_up = True
+                if self._draining:
+                    self._signal(signal.SIGUSR1)
 
-        asyncio.get_running_loop().add_reader(ready_fd, read)
+    def drain(self) -> None:
+        """Have it, and whatever is started in its place, take no new sessions."""
+        self._draining = True
+        # One that is not up yet does not listen for the signal, which would end it.
+        if self._is_up:
+            self._signal(signal.SIGUSR1)
 
     async def stop(self) -> None:
         """TERM, and KILL for one that is still there kill_after_s later. Returns once it is gone."""
@@ -173,7 +196,7 @@ class Supervisor:
         self._on_worker_exit = on_worker_exit
         self._recogniser_ready = recogniser_ready
         self._recogniser = Child(recogniser) if recogniser else None
-        self._workers = [Child(worker, on_worker_exit) for _ in range(workers)]
+        self._workers = [self._new_worker() for _ in range(workers)]
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
 
@@ -185,6 +208,7 @@ class Supervisor:
         # From a terminal it says that the window was closed; elsewhere it is the usual word for "renew yourself".
         from_terminal = sys.stdin is not None and sys.stdin.isatty()
         loop.add_signal_handler(signal.SIGHUP, self._on_signal if from_terminal else self._on_hangup)
+        loop.add_signal_handler(signal.SIGUSR1, self._on_drain)
         try:
             if self._recogniser:
                 self._recogniser.start()
@@ -204,6 +228,14 @@ class Supervisor:
         else:
             log.info("stopping", live_processes=len(self._children()))
         self._stopping.set()
+
+    def _new_worker(self) -> Child:
+        return Child(self._worker, self._on_worker_exit, self._on_drain)
+
+    def _on_drain(self) -> None:
+        log.info("draining", workers=len(self._workers))
+        for child in self._workers:
+            child.drain()
 
     def _on_hangup(self) -> None:
         if self._replacing is None or self._replacing.done():
@@ -241,9 +273,12 @@ class Supervisor:
                 await asyncio.wait_for(child.ready.wait(), FIRST_RESTART_DELAY_S)
 
     async def _replace_workers(self) -> None:
-        """On SIGHUP: for each worker start its successor first, then drain it. One at a time."""
+        """On SIGHUP: for each worker start its successor first, then drain it. One at a time.
+
+        Successors of workers that were drained take sessions again.
+        """
         for old in list(self._workers):
-            new = Child(self._worker, self._on_worker_exit)
+            new = self._new_worker()
             self._workers.append(new)
             new.start()
             try:

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError
 
 from speechsite.health import CheckFailed, DatabaseProbe, Health, LoopLag, Report, check_channel_layer
@@ -145,7 +146,14 @@ async def receive() -> Any:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def ask(path: str, *, method: str = "GET", client: str = "127.0.0.1", **headers: str) -> Answer:
+async def ask(
+    path: str,
+    *,
+    method: str = "GET",
+    client: str = "127.0.0.1",
+    asked: Any = None,
+    **headers: str,
+) -> Answer:
     answer = Answer()
     scope: Any = {
         "type": "http",
@@ -154,7 +162,8 @@ async def ask(path: str, *, method: str = "GET", client: str = "127.0.0.1", **he
         "client": (client, 4711),
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }
-    await Probes(not_a_probe)(scope, receive, answer.send)
+    drains = asked if asked is not None else []
+    await Probes(not_a_probe, request_drain=lambda: drains.append("drain"))(scope, receive, answer.send)
     return answer
 
 
@@ -216,3 +225,53 @@ async def test_metrics_are_open_to_a_key(header: str) -> None:
     answer = await ask("/metrics", client="203.0.113.5", **{header: value})
 
     assert answer.status == 200
+
+
+async def test_a_drain_is_asked_for_from_this_machine() -> None:
+    asked: list[str] = []
+
+    answer = await ask("/drain", method="POST", asked=asked)
+
+    assert (answer.status, asked) == (202, ["drain"])
+    assert json.loads(answer.body) == {"status": "draining", "live_sessions": 0}
+
+
+async def test_looking_at_the_address_drains_nothing() -> None:
+    asked: list[str] = []
+
+    answer = await ask("/drain", asked=asked)
+
+    assert (answer.status, asked) == (405, [])
+    assert answer.headers[b"allow"] == b"POST"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("client", "headers"),
+    [
+        ("203.0.113.5", {}),
+        ("127.0.0.1", {"x_forwarded_for": "203.0.113.5"}),
+        ("127.0.0.1", {"origin": "https://evil.example"}),
+    ],
+    ids=["elsewhere", "through a proxy here", "a page in a browser here"],
+)
+async def test_a_drain_is_refused_to_others(client: str, headers: dict[str, str]) -> None:
+    asked: list[str] = []
+
+    answer = await ask("/drain", method="POST", client=client, asked=asked, **headers)
+
+    assert (answer.status, asked) == (403, [])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("is_superuser", "status"), [(True, 202), (False, 403)])
+async def test_from_elsewhere_a_drain_needs_the_key_of_a_superuser(is_superuser: bool, status: int) -> None:
+    def make_key() -> str:
+        owner = User.objects.create(username="deployer", is_superuser=is_superuser)
+        return ApiKey.create("deploy", owner)[1]
+
+    key = await asyncio.to_thread(make_key)
+
+    answer = await ask("/drain", method="POST", client="203.0.113.5", x_api_key=key)
+
+    assert answer.status == status

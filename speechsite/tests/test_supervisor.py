@@ -23,7 +23,7 @@ WORKER = "speechsite.server"
 
 
 def spec(program: str, *, tells_ready: bool = False) -> ChildSpec:
-    arguments = ("-c", program, "{ready_fd}") if tells_ready else ("-c", program)
+    arguments = ("-c", program, "{parent_fd}") if tells_ready else ("-c", program)
     return ChildSpec("child", arguments, dict(os.environ), (), tells_ready)
 
 

@@ -39,7 +39,8 @@ WILDCARD_HOSTS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, bound on
 class Command(BaseCommand):
     help = (
         "Serve the site: starts the workers and, unless RIVA_SERVER is set, the embedded recogniser; "
-        "restarts what dies; ends everything on Ctrl-C or SIGTERM. SIGHUP replaces the workers one by one."
+        "restarts what dies; ends everything on Ctrl-C or SIGTERM. SIGHUP replaces the workers one by one; "
+        "SIGUSR1 drains them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -153,7 +154,7 @@ class Command(BaseCommand):
 
 def worker_spec(socket_fd: int, life_fd: int, environment: dict[str, str], inherited: tuple[int, ...]) -> ChildSpec:
     arguments = ("-m", "speechsite.server", "--socket-fd", str(socket_fd), "--life-fd", str(life_fd))
-    return ChildSpec("worker", (*arguments, "--ready-fd", "{ready_fd}"), environment, inherited, tells_ready=True)
+    return ChildSpec("worker", (*arguments, "--parent-fd", "{parent_fd}"), environment, inherited, tells_ready=True)
 
 
 @contextmanager
