@@ -19,9 +19,12 @@ export function setShortcutsOn(isOn) {
   }
 }
 
-/** True while the person writes or chooses something, where letters belong to the field. */
+/**
+ * True while the person writes or chooses something, where letters belong to the field. A dialog that has just
+ * closed may still be where keys arrive: the browser moves the focus out of it a moment later.
+ */
 export function isTyping(target) {
-  return Boolean(target.closest?.("input, textarea, select, [contenteditable], dialog"));
+  return Boolean(target.closest?.("input, textarea, select, [contenteditable], dialog[open]"));
 }
 
 export class Shortcuts {
