@@ -174,7 +174,7 @@ def _write_json(session: TranscriptionSession) -> Iterator[str]:
         yield (",\n" if spans else "\n") + _dump(_segment_json(segment))
         spans.append(Span(segment.start_ms, segment.end_ms))
     audio_ms, settled_ms = _audio_known(session, max((span.end_ms for span in spans), default=0))
-    ledger = coverage(spans, settled_ms, audio_ms)
+    ledger = coverage(spans, settled_ms=settled_ms, audio_ms=audio_ms)
     tail = {
         "audio_ms": audio_ms,
         "gaps": [gap._asdict() for gap in lost(ledger)],
