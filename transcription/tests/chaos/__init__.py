@@ -1,0 +1,1 @@
+"""Breaking the service on purpose and comparing what was said with what is stored."""
