@@ -19,8 +19,8 @@ import pytest
 from speechsite.config import BASE_DIR
 from speechsite.drain import Drain
 from speechsite.tests.served import Served, environment, wait_for
+from transcription.fake_riva.audio import spoken
 from transcription.tests.servers import Server, running_server
-from transcription.tests.spoken_audio import spoken
 
 # Most start whole services, which takes seconds alone and much longer on a busy machine.
 pytestmark = pytest.mark.timeout(240)
