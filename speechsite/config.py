@@ -71,6 +71,7 @@ class Config(BaseSettings):
 
     # Limits
     max_concurrent_sessions: Annotated[int, Field(ge=1)] = 150
+    max_waiting_connections_per_address: Annotated[int, Field(ge=0)] = 20
     session_timeout_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 30
     start_timeout_seconds: Annotated[float, Field(gt=0)] = 10
     idle_timeout_seconds: Annotated[float, Field(gt=0)] = 60

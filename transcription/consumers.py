@@ -30,6 +30,7 @@ from transcription.options import is_session_id
 from transcription.origins import socket_headers
 from transcription.outbox import Outbox
 from transcription.process import Process, get_process
+from transcription.waiting_connections import Waiting
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         self._outbox = Outbox(clock)
         self._limits = ConnectionLimits()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: Waiting | None = None
         self._principal: Principal | None = None
         self._live: LiveTranscription | None = None
         self._running: asyncio.Task[None] | None = None
@@ -116,6 +118,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 await self._refuse(error)
 
     async def _release(self) -> None:
+        self._leave_waiting()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -124,7 +127,16 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             self._live.end(ends.client_lost())
             await asyncio.gather(self._running, return_exceptions=True)
 
+    def _leave_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.leave()
+
     # Opening
+
+    @property
+    def _client_address(self) -> str | None:
+        client = self.scope.get("client")
+        return client[0] if client else None
 
     async def _open(self) -> bool:
         """Handshake. False if the connection was refused and ended here."""
@@ -138,6 +150,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         )
         refusal: TranscriptionError | None = None
         try:
+            self._waiting = self._process.waiting_connections.enter(self._client_address)
             self._principal = await authenticate_socket(self.scope)
             if not is_session_id(session_id):
                 refusal = BadMessage(
@@ -218,10 +231,11 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             session_id=scope["url_route"]["kwargs"]["session_id"],
             principal=self._principal,
             options=command.options,
-            client_address=(scope.get("client") or [None])[0],
+            client_address=self._client_address,
             user_agent=socket_headers(scope).get("user-agent", ""),
             dialect=self._dialect.name,
         )
+        self._leave_waiting()
         self._live = self._process.transcribe(new, emit=self._outbox.put)
         self._running = asyncio.create_task(self._run(self._live))
 

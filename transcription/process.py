@@ -27,6 +27,7 @@ from transcription.riva.client import RivaRecogniser
 from transcription.riva.target import targets_from_config
 from transcription.steps import NewSession
 from transcription.store import Store
+from transcription.waiting_connections import WaitingConnections
 from transcription.workers import StopRequest, WorkerRow
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,9 @@ class Process:
             layer_reaches_all=bool(config.redis_url) or config.workers == 1,
         )
         self.dialect_limits = _limits(config)
+        self.waiting_connections = WaitingConnections(
+            config.max_waiting_connections_per_address, spares_loopback=not config.is_production
+        )
         self._starting: asyncio.Task[None] | None = None
         self._ticking: asyncio.Task[None] | None = None
         self._finished = asyncio.Event()
