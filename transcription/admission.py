@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, SessionTaken
+from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, SessionTaken, TooFast
 from transcription.metrics import ADMISSION_REFUSED_TOTAL
 from transcription.models import TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
@@ -27,21 +28,30 @@ State = TranscriptionSession.State
 
 
 class Abandoned(Exception):
-    """Nobody waits for this start any more; it was rolled back."""
+    """Nobody waits for this start or take-over any more; it was rolled back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many sessions may be live at a time, on the whole site and of one owner (0: as many as there are)."""
+
+    max_sessions: int
+    max_sessions_per_owner: int = 0
 
 
 def admit(
     new: NewSession,
     *,
+    holder: UUID,
     worker_id: UUID | None,
-    max_sessions: int,
+    places: Places,
     abandoned: threading.Event,
-    is_repeated: bool = False,
 ) -> SessionHandle:
     """Make a session live if there is a place for it.
 
-    is_repeated: an earlier attempt of this same start may have got through unnoticed. Raises SessionTaken,
-    AtCapacity, NotAllowed, NotAuthenticated (a start token used before), Abandoned and the database's errors.
+    holder: of this start alone, so that doing it again finds an attempt that got through unnoticed. Raises
+    SessionTaken, AtCapacity, TooFast (the owner's share is taken), NotAllowed, NotAuthenticated (a start token
+    used before), Abandoned and the database's errors.
     """
     if new.principal.session_id not in (None, new.public_id):
         raise NotAllowed(_("This token is for another session."))
@@ -49,18 +59,16 @@ def admit(
         serialise_admission()
         row = TranscriptionSession.objects.select_for_update().filter(public_id=new.public_id).first()
         if row is not None:
-            if is_repeated and _is_own_start(row, new, worker_id):
-                return _handle(row)
+            if row.holder == holder and row.state == State.LIVE:
+                return handle_of(row)
             _check_may_start(row, new.principal)
-        if TranscriptionSession.objects.filter(state=State.LIVE).count() >= max_sessions:
-            ADMISSION_REFUSED_TOTAL.labels(reason="capacity").inc()
-            raise AtCapacity(
-                _("All places are taken. Please try again in a moment."), retry_after_ms=CAPACITY_RETRY_AFTER_MS
-            )
-        row = _start(row or TranscriptionSession(public_id=new.public_id, created_at=Now()), new, worker_id)
+        check_places(new.principal, places)
+        row = row or TranscriptionSession(public_id=new.public_id, created_at=Now())
+        row.holder, row.worker_id = holder, worker_id
+        _start(row, new)
         if abandoned.is_set():
             raise Abandoned
-    return _handle(row)
+    return handle_of(row)
 
 
 def serialise_admission() -> None:
@@ -68,6 +76,32 @@ def serialise_admission() -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADMISSION_LOCK])
+
+
+def check_places(principal: Principal, places: Places) -> None:
+    """Raise AtCapacity or TooFast unless one more session may become live. Call serialise_admission() before.
+
+    Nobody in particular, which is what loopback clients of the development profile are, has no share.
+    """
+    live = TranscriptionSession.objects.filter(state=State.LIVE)
+    is_somebody = principal.user_id is not None or principal.key_id is not None
+    if places.max_sessions_per_owner and is_somebody:
+        if principal.user_id is not None:
+            own = live.filter(owner_id=principal.user_id)
+        else:
+            own = live.filter(owner_id=None, api_key_id=principal.key_id)
+        if own.count() >= places.max_sessions_per_owner:
+            ADMISSION_REFUSED_TOTAL.labels(reason="owner").inc()
+            raise TooFast(
+                _("You have as many live sessions as one owner may have. End one of them first."),
+                reason="too_many_sessions",
+                retry_after_ms=CAPACITY_RETRY_AFTER_MS,
+            )
+    if live.count() >= places.max_sessions:
+        ADMISSION_REFUSED_TOTAL.labels(reason="capacity").inc()
+        raise AtCapacity(
+            _("All places are taken. Please try again in a moment."), retry_after_ms=CAPACITY_RETRY_AFTER_MS
+        )
 
 
 def created_options(public_id: str, principal: Principal) -> dict[str, Any] | None:
@@ -108,37 +142,27 @@ def _check_may_start(row: TranscriptionSession, principal: Principal) -> None:
     raise SessionTaken(_("This session id exists already. Choose another."))
 
 
-def _is_own_start(row: TranscriptionSession, new: NewSession, worker_id: UUID | None) -> bool:
-    return (
-        worker_id is not None
-        and row.worker_id == worker_id
-        and row.state == State.LIVE
-        and row.next_seq == 0
-        and row.committed_bytes == 0
-        and new.principal.owns(owner_id=row.owner_id, api_key_id=row.api_key_id)
-    )
-
-
-def _start(row: TranscriptionSession, new: NewSession, worker_id: UUID | None) -> TranscriptionSession:
+def _start(row: TranscriptionSession, new: NewSession) -> None:
     describe_session(row, new.principal, new.applied)
     row.client_address = storable_address(new.client_address)
     row.user_agent = clean_text(new.user_agent)[:MAX_USER_AGENT_CHARACTERS]
     row.dialect = new.dialect
     row.options_asked = new.asked
-    row.state, row.worker_id = State.LIVE, worker_id
+    row.resume_token_digest = new.resume_token_digest
+    row.state = State.LIVE
     row.epoch += 1
     row.next_seq = row.committed_bytes = row.segment_count = row.word_count = 0
-    row.audio_bytes = row.audio_ms = 0
+    row.audio_bytes = row.audio_ms = row.header_bytes = row.flushed_bytes = 0
+    row.gaps = []
     row.first_interim_ms = row.final_lag_p50_ms = row.final_lag_p95_ms = None
     row.recogniser = row.model = row.end_reason = row.end_message = row.stop_reason = ""
-    row.stop_requested_at = row.stop_requested_by = row.ended_at = None
+    row.stop_requested_at = row.stop_requested_by = row.detached_at = row.resume_until = row.ended_at = None
     row.started_at = Now()
     row.save()
     row.refresh_from_db(fields=["created_at", "started_at"])
-    return row
 
 
-def _handle(row: TranscriptionSession) -> SessionHandle:
+def handle_of(row: TranscriptionSession) -> SessionHandle:
     return SessionHandle(
         pk=row.pk,
         public_id=row.public_id,

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
-from django.utils.translation import gettext as _
 
+from transcription.errors import TranscriptionError
+from transcription.holding import fenced, why_not_held
+from transcription.metrics import COMMIT_AMBIGUOUS_TOTAL
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.steps import Fenced, NewSegment, Step
+from transcription.steps import NewSegment, Step
 
 # One locked row must not hold up what others wait for; see commit_alone.
 ALONE_LOCK_TIMEOUT_MS = 200
@@ -47,8 +49,9 @@ SEGMENT_COLUMNS = (
 )
 
 
-def commit_group(steps: Sequence[Step]) -> list[Fenced | None]:
-    """Store steps of different sessions; all or none. Returns for each step None (stored) or why it may not be.
+def commit_group(steps: Sequence[Step]) -> list[TranscriptionError | None]:
+    """Store steps of different sessions; all or none. Returns for each step None (stored) or why it may not be:
+    what holding.why_not_held says.
 
     Doing it again is safe: a step that an earlier attempt stored is found and counts as stored. Raises the
     database's errors, and ValueError, TypeError or OverflowError for values that no database takes.
@@ -57,11 +60,13 @@ def commit_group(steps: Sequence[Step]) -> list[Fenced | None]:
     with transaction.atomic():
         moved = _move_sessions(ordered)
         outcomes = {step.pk: None if step.pk in moved else _judge(step) for step in ordered}
-        _insert_segments([step for step in ordered if step.pk in moved])
+        insert_segments(
+            [(step.pk, step.epoch, segment) for step in ordered if step.pk in moved for segment in step.segments]
+        )
     return [outcomes[step.pk] for step in steps]
 
 
-def commit_alone(step: Step) -> Fenced | None:
+def commit_alone(step: Step) -> TranscriptionError | None:
     """The same for one step, waiting only shortly where somebody else has locked its row."""
     with transaction.atomic():
         if connection.vendor == "postgresql":
@@ -72,16 +77,18 @@ def commit_alone(step: Step) -> Fenced | None:
 
 def _move_sessions(steps: Sequence[Step]) -> set[int]:
     """Move watermark and counters of every session still ours. Returns the ids that were moved."""
-    row = "(%s, %s, %s, %s, %s, %s)"
+    row = "(%s, %s, %s, %s, %s, %s, %s)"
     # The first row is cast, the others follow it: PostgreSQL takes a column's type from all rows together.
-    first = "(" + ", ".join(["CAST(%s AS bigint)"] * 6) + ")"
+    first = "(" + ", ".join(["CAST(%s AS bigint)"] * 7) + ")"
     sql = f"""
-        WITH v (v_id, v_epoch, v_expected, v_segments, v_bytes, v_words)
+        WITH v (v_id, v_epoch, v_expected, v_segments, v_bytes, v_words, v_header)
           AS (VALUES {", ".join([first] + [row] * (len(steps) - 1))})
         UPDATE {SESSION_TABLE} AS s
            SET next_seq = s.next_seq + v.v_segments,
                committed_bytes =
                  CASE WHEN v.v_bytes > s.committed_bytes THEN v.v_bytes ELSE s.committed_bytes END,
+               header_bytes =
+                 CASE WHEN v.v_header > s.header_bytes THEN v.v_header ELSE s.header_bytes END,
                segment_count = s.segment_count + v.v_segments,
                word_count = s.word_count + v.v_words
           FROM v
@@ -91,14 +98,22 @@ def _move_sessions(steps: Sequence[Step]) -> set[int]:
     values: list[int] = []
     for step in steps:
         words = sum(segment.word_count for segment in step.segments)
-        values += (step.pk, step.epoch, step.expected_seq, len(step.segments), step.committed_bytes, words)
+        values += (
+            step.pk,
+            step.epoch,
+            step.expected_seq,
+            len(step.segments),
+            step.committed_bytes,
+            words,
+            step.header_bytes,
+        )
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return {row[0] for row in cursor.fetchall()}
 
 
-def _judge(step: Step) -> Fenced | None:
-    """A session that was not moved: our own earlier attempt got through, or somebody else has it."""
+def _judge(step: Step) -> TranscriptionError | None:
+    """A session that was not moved: our own earlier attempt got through, or it is not ours to write."""
     if step.segments:
         stored = TranscriptSegment.objects.filter(
             session_id=step.pk,
@@ -111,25 +126,28 @@ def _judge(step: Step) -> Fenced | None:
         is_stored = TranscriptionSession.objects.filter(
             pk=step.pk, epoch=step.epoch, committed_bytes__gte=step.committed_bytes
         ).exists()
-    return None if is_stored else Fenced(_("Another connection has taken over this session."))
+    if is_stored:
+        COMMIT_AMBIGUOUS_TOTAL.inc()
+        return None
+    return why_not_held(step.pk, step.epoch) or fenced()
 
 
-def _insert_segments(steps: Sequence[Step]) -> None:
-    rows = [_segment_values(step, segment) for step in steps for segment in step.segments]
-    if not rows:
+def insert_segments(segments: Sequence[tuple[int, int, NewSegment]]) -> None:
+    """Store segments in one statement; each with its session's key and the epoch that stores it."""
+    if not segments:
         return
     markers = f"({', '.join(['%s'] * len(SEGMENT_COLUMNS))}, {NOW_SQL[connection.vendor]})"
     columns = ", ".join(connection.ops.quote_name(name) for name in (*SEGMENT_COLUMNS, "created_at"))
-    sql = f"INSERT INTO {SEGMENT_TABLE} ({columns}) VALUES {', '.join([markers] * len(rows))}"  # noqa: S608
+    sql = f"INSERT INTO {SEGMENT_TABLE} ({columns}) VALUES {', '.join([markers] * len(segments))}"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(sql, [value for row in rows for value in row])
+        cursor.execute(sql, [value for segment in segments for value in _segment_values(*segment)])
 
 
-def _segment_values(step: Step, segment: NewSegment) -> tuple[Any, ...]:
+def _segment_values(pk: int, epoch: int, segment: NewSegment) -> tuple[Any, ...]:
     return (
-        step.pk,
+        pk,
         segment.index,
-        step.epoch,
+        epoch,
         segment.start_ms,
         segment.end_ms,
         segment.text,

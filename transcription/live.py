@@ -126,6 +126,11 @@ class LiveTranscription:
         return self.new.public_id
 
     @property
+    def handle(self) -> SessionHandle | None:
+        """The right to write the session; None before it has its row."""
+        return self._handle
+
+    @property
     def is_open(self) -> bool:
         """Whether the client was told that the recogniser is open."""
         return self._is_open

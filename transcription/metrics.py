@@ -14,7 +14,10 @@ LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 8.
 
 SESSIONS_LIVE = Gauge("speech_sessions_live", "Sessions being spoken now", multiprocess_mode="livesum")
 SESSIONS_TOTAL = Counter("speech_sessions", "Sessions ended, by outcome", ["outcome"])
-SESSIONS_REAPED_TOTAL = Counter("speech_sessions_reaped", "Sessions of lost processes that were ended")
+SESSIONS_RESUMED_TOTAL = Counter("speech_sessions_resumed", "Sessions taken up again by another connection")
+SESSIONS_REAPED_TOTAL = Counter("speech_sessions_reaped", "Live sessions of lost processes that were let go")
+SESSIONS_EXPIRED_TOTAL = Counter("speech_sessions_expired", "Detached sessions that nobody resumed in time")
+FENCED_TOTAL = Counter("speech_fenced", "Writes and checks of holders whose session another connection had taken")
 ADMISSION_REFUSED_TOTAL = Counter("speech_admission_refused", "Starts refused before any audio", ["reason"])
 
 AUDIO_SECONDS_TOTAL = Counter("speech_audio_seconds", "Audio received, in seconds", ["language"])
@@ -49,6 +52,7 @@ OUTBOUND_DROPPED_INTERIMS_TOTAL = Counter(
 
 DB_WRITE_SECONDS = Histogram("speech_db_write_seconds", "One group of commits", buckets=SHORT_BUCKETS_S)
 COMMIT_RETRIES_TOTAL = Counter("speech_commit_retries", "Commits tried again")
+COMMIT_AMBIGUOUS_TOTAL = Counter("speech_commit_ambiguous", "Commits tried again that had got through unnoticed")
 
 LIVE_PUBLISH_DROPPED_TOTAL = Counter(
     "speech_live_publish_dropped", "Live updates that the channel layer did not take in time"

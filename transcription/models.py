@@ -88,6 +88,11 @@ class TranscriptionSession(models.Model):
 
     `epoch` rises when another connection takes the session; `next_seq` is the index of the next segment;
     audio before `committed_bytes` is settled in the database for good. All three move only in store.py.
+
+    Positions are bytes of audio without the `header_bytes` of a WAV header that was skipped. Where a connection
+    broke, `tail` segments from `next_seq` on cover the audio before `flushed_bytes`; a connection that takes the
+    session up again withdraws them. `gaps` are [start, end) pairs of audio that its client no longer had.
+    `holder` is new with each start and take-over, so that one whose reply was lost finds itself when repeated.
     """
 
     class State(models.TextChoices):
@@ -147,6 +152,11 @@ class TranscriptionSession(models.Model):
     epoch = models.PositiveIntegerField(_("epoch"), default=0)
     next_seq = models.PositiveIntegerField(_("next segment"), default=0)
     committed_bytes = models.PositiveBigIntegerField(_("settled audio (bytes)"), default=0)
+    header_bytes = models.PositiveIntegerField(_("skipped WAV header (bytes)"), default=0)
+    flushed_bytes = models.PositiveBigIntegerField(_("audio answered by the last flush (bytes)"), default=0)
+    gaps = models.JSONField(_("gaps (bytes)"), default=list, blank=True)
+    resume_token_digest = models.CharField(max_length=64, blank=True, editable=False)
+    holder = models.UUIDField(null=True, blank=True, editable=False)
     stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
     stop_requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -160,6 +170,8 @@ class TranscriptionSession(models.Model):
 
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    detached_at = models.DateTimeField(_("connection lost"), null=True, blank=True)
+    resume_until = models.DateTimeField(_("may be resumed until"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
     end_reason = models.CharField(_("end reason"), max_length=40, blank=True)
     end_message = models.CharField(_("end message"), max_length=500, blank=True)
@@ -185,6 +197,7 @@ class TranscriptionSession(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["-created_at", "-id"], name="session_newest"),
             models.Index(fields=["state", "worker"], name="session_state_worker"),
+            models.Index(fields=["state", "resume_until"], name="session_state_resume_until"),
             models.Index(fields=["owner", "-created_at"], name="session_owner_newest"),
             models.Index(fields=["api_key", "-created_at"], name="session_key_newest"),
         ]

@@ -16,16 +16,17 @@ from transcription import end as ends
 from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
 from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
-from transcription.errors import AtCapacity, InternalError
+from transcription.errors import AtCapacity, InternalError, TranscriptionError
 from transcription.events import Event
 from transcription.live import LiveTranscription
 from transcription.live_publisher import LivePublisher
 from transcription.live_view import LiveViews
 from transcription.options import parse_config
 from transcription.principals import Principal
+from transcription.reaper import ResumeBounds
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.target import targets_from_config
-from transcription.steps import NewSession
+from transcription.steps import NewSession, SessionHandle
 from transcription.store import Store
 from transcription.waiting_connections import WaitingConnections
 from transcription.workers import StopRequest, WorkerRow
@@ -47,9 +48,19 @@ class Process:
         self.worker_id = uuid.uuid4()
         self.threads = DatabaseThreads()
         self.recogniser = recogniser or RivaRecogniser(targets_from_config(config))
-        self.store = store or Store(self.worker_id, threads=self.threads, max_sessions=config.max_concurrent_sessions)
+        self.store = store or Store(
+            self.worker_id,
+            threads=self.threads,
+            max_sessions=config.max_concurrent_sessions,
+            max_sessions_per_owner=config.max_sessions_per_owner,
+        )
         self.worker_row = WorkerRow(
-            self.worker_id, threads=self.threads, on_stop=self.stop_session, held=self.store.held_sessions
+            self.worker_id,
+            threads=self.threads,
+            on_stop=self.stop_session,
+            on_lost=self.lose_session,
+            held=self.store.held_sessions,
+            bounds=ResumeBounds(config.resume_window_seconds, config.session_timeout_minutes * 60),
         )
         self.publisher = LivePublisher(self.worker_id, self.sessions, on_stop_nudge=self.worker_row.check_stops)
         self.views = LiveViews(
@@ -178,6 +189,12 @@ class Process:
         for live in list(self.sessions.values()):
             if live.public_id == public_id:
                 live.end(ends.operator_stop(request.reason))
+
+    async def lose_session(self, handle: SessionHandle, error: TranscriptionError) -> None:
+        """A session of this process is not ours to write any more: its client is told why."""
+        for live in list(self.sessions.values()):
+            if live.handle is not None and (live.handle.pk, live.handle.epoch) == (handle.pk, handle.epoch):
+                live.end(ends.failure(error, has_started=True))
 
     async def _tick(self) -> None:
         """The one clock of all sessions of this process."""

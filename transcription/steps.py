@@ -22,7 +22,10 @@ class Fenced(SessionTaken):
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session that wants to start. asked: the options as the client gave them; applied: with every default."""
+    """A session that wants to start. asked: the options as the client gave them; applied: with every default.
+
+    resume_token_digest: SHA-256, in hex, of the token that takes the session up again; "" where it cannot be.
+    """
 
     public_id: str
     principal: Principal
@@ -31,6 +34,7 @@ class NewSession:
     dialect: str
     asked: dict[str, Any]
     applied: TranscriptionConfig
+    resume_token_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,11 @@ class SessionHandle:
     next_seq: int
     committed_bytes: int
     created_at: datetime
+
+
+def count_words(text: str, words: list[dict[str, Any]]) -> int:
+    """How many words a segment has; words: its entries with times, where the recogniser gives them."""
+    return len(words) or len(text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +73,14 @@ class NewSegment:
 
     @property
     def word_count(self) -> int:
-        return len(self.words) or len(self.text.split())
+        return count_words(self.text, self.words)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """Segments and the watermark that move together. segments may be empty: silence moves the watermark too.
 
-    The segments' indexes run from expected_seq without a hole. committed_bytes never moves back.
+    The segments' indexes run from expected_seq without a hole. committed_bytes and header_bytes never move back.
     """
 
     pk: int
@@ -79,18 +88,21 @@ class Step:
     expected_seq: int
     segments: tuple[NewSegment, ...]
     committed_bytes: int
+    header_bytes: int = 0
 
     def __post_init__(self) -> None:
-        for offset, segment in enumerate(self.segments):
-            if segment.index != self.expected_seq + offset:
-                raise ValueError(f"segment {segment.index} where {self.expected_seq + offset} was expected")
+        _check_indexes(self.segments, self.expected_seq)
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a session ended. reason: a stable word, at most 40 characters; message: a sentence for people."""
+    """How a connection let go of a session. reason: a stable word, at most 40 characters; message: for people.
 
-    state: Literal["completed", "interrupted", "failed"]
+    detached: it may be taken up again for resume_within_s. tails: segments of the flush, cut off rather than
+    finished; they cover the audio before flushed_bytes until somebody takes the session up again.
+    """
+
+    state: Literal["completed", "interrupted", "failed", "detached"]
     reason: str
     message: str = ""
     audio_bytes: int = 0
@@ -98,3 +110,87 @@ class Ending:
     first_interim_ms: int | None = None
     final_lag_p50_ms: int | None = None
     final_lag_p95_ms: int | None = None
+    tails: tuple[NewSegment, ...] = ()
+    flushed_bytes: int = 0
+    resume_within_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.tails and self.state not in ("detached", "interrupted"):
+            raise ValueError(f"a session that is {self.state} has no tails")
+        if not all(segment.tail for segment in self.tails):
+            raise ValueError("only tails are stored with an end")
+        if self.tails:
+            _check_indexes(self.tails, self.tails[0].index)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A connection that wants to take a session up again.
+
+    token_digest: SHA-256, in hex, of the token it shows. received_segments: how many finals its client holds, None
+    for none. held_from: the first byte its client can still send, as the client counts (a WAV header included);
+    None: everything that is not settled. max_age_s: how long a session may last from its first start.
+    """
+
+    public_id: str
+    principal: Principal
+    token_digest: str
+    received_segments: int | None
+    held_from: int | None
+    client_address: str | None
+    user_agent: str
+    max_age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSegment:
+    """A committed segment as the recogniser gave it."""
+
+    index: int
+    start_ms: int
+    end_ms: int
+    text: str
+    words: list[dict[str, Any]]
+    alternatives: list[dict[str, Any]]
+    confidence: float | None
+    language: str
+    channel: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnd:
+    """The end of a session that its client had completed before it lost the connection."""
+
+    reason: str
+    audio_ms: int
+    audio_bytes: int
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A session that was taken up again.
+
+    handle: with the new epoch, and committed_bytes after a gap was recorded. gaps: [start, end) in bytes of audio
+    without the header. withdrawn: finals from handle.next_seq on that the client may hold do not count any more.
+    segments: the committed ones that the client does not hold, in order. age_s: since the first start.
+    audio_bytes: received so far. ended: set where the client's own stop had completed the session; then nothing
+    was changed and the handle gives no right to write.
+    """
+
+    handle: SessionHandle
+    asked: dict[str, Any]
+    applied: dict[str, Any]
+    header_bytes: int
+    gaps: tuple[tuple[int, int], ...]
+    withdrawn: bool
+    segments: tuple[StoredSegment, ...]
+    age_s: float
+    audio_bytes: int
+    ended: StoredEnd | None = None
+
+
+def _check_indexes(segments: tuple[NewSegment, ...], first: int) -> None:
+    for offset, segment in enumerate(segments):
+        if segment.index != first + offset:
+            raise ValueError(f"segment {segment.index} where {first + offset} was expected")

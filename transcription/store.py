@@ -7,23 +7,24 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
-from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from transcription.admission import Abandoned, admit, created_options
+from transcription import takeover
+from transcription.admission import Abandoned, Places, admit, created_options
 from transcription.committer import COMMIT_TIMEOUT_S, Committer, backoff_s, storage_unavailable
 from transcription.database_threads import DatabaseThreads, TooManyJobs
-from transcription.errors import AtCapacity, InternalError, SessionTaken, StorageUnavailable
-from transcription.metrics import ADMISSION_REFUSED_TOTAL, COMMIT_RETRIES_TOTAL
-from transcription.models import TranscriptionSession
-from transcription.options import clean_text
+from transcription.endings import note_ending, note_opened
+from transcription.errors import AtCapacity, InternalError, SessionTaken, StorageUnavailable, TranscriptionError
+from transcription.holding import lost
+from transcription.metrics import ADMISSION_REFUSED_TOTAL, COMMIT_RETRIES_TOTAL, SESSIONS_RESUMED_TOTAL
 from transcription.principals import Principal
-from transcription.steps import Ending, Fenced, NewSegment, NewSession, SessionHandle, Step
+from transcription.steps import Ending, Fenced, NewSegment, NewSession, Resume, SessionHandle, Step, Taken
 
 __all__ = [
     "COMMIT_TIMEOUT_S",
@@ -31,20 +32,20 @@ __all__ = [
     "Fenced",
     "NewSegment",
     "NewSession",
+    "Resume",
     "SessionHandle",
     "SessionStore",
     "Step",
     "Store",
+    "Taken",
 ]
 
 logger = logging.getLogger(__name__)
 
+# A start and a take-over alike: their clients wait.
 CREATE_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 STORAGE_RETRY_AFTER_MS = 5000
-MAX_REASON_CHARACTERS = 40
-MAX_MESSAGE_CHARACTERS = 500
-MAX_NAME_CHARACTERS = 255
 
 T = TypeVar("T")
 
@@ -54,6 +55,8 @@ class SessionStore(Protocol):
 
     async def create(self, new: NewSession) -> SessionHandle: ...
 
+    async def take(self, resume: Resume) -> Taken: ...
+
     async def created_config(self, public_id: str, principal: Principal) -> dict[str, Any] | None: ...
 
     async def opened(self, handle: SessionHandle, *, recogniser: str, model: str, applied: dict[str, Any]) -> None: ...
@@ -62,11 +65,14 @@ class SessionStore(Protocol):
 
     async def finish(self, handle: SessionHandle, ending: Ending) -> None: ...
 
+    async def lost(self, handles: Collection[SessionHandle]) -> dict[SessionHandle, TranscriptionError]: ...
+
 
 class Store:
     """The store of one process. Every method is safe to repeat and ends within its bound.
 
     worker_id: the row of this process in Worker (None in tests only: sessions without a worker are reaped).
+    max_sessions_per_owner: 0 for as many as there are.
     """
 
     def __init__(
@@ -75,28 +81,29 @@ class Store:
         *,
         threads: DatabaseThreads,
         max_sessions: int,
+        max_sessions_per_owner: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._worker_id = worker_id
         self._threads = threads
-        self._max_sessions = max_sessions
+        self._places = Places(max_sessions, max_sessions_per_owner)
         self._clock = clock
         self._committer = Committer(threads, clock=clock)
         self._starting: set[str] = set()
-        self._held: set[int] = set()
-        self._undoing: set[asyncio.Task[None]] = set()
+        self._held: dict[tuple[int, int], SessionHandle] = {}
+        self._undoing: set[asyncio.Future[None]] = set()
 
-    def held_sessions(self) -> frozenset[int]:
-        """Primary keys of the sessions that this process has started and not ended."""
-        return frozenset(self._held)
+    def held_sessions(self) -> frozenset[SessionHandle]:
+        """The sessions that this process has started or taken and not ended, each with the epoch it has them in."""
+        return frozenset(self._held.values())
 
     async def create(self, new: NewSession) -> SessionHandle:
         """Start a session, or take over the one that was made for the same owner.
 
         Raises AtCapacity when all places are taken, and with reason `storage_unavailable` when the database
-        does not answer within CREATE_TIMEOUT_S; SessionTaken for an id that exists; NotAllowed and
-        NotAuthenticated for a token of another session or used before. A start that nobody waits for any more
-        is undone.
+        does not answer within CREATE_TIMEOUT_S; TooFast when the owner's share is taken; SessionTaken for an id
+        that exists; NotAllowed and NotAuthenticated for a token of another session or used before. A start that
+        nobody waits for any more is undone.
         """
         if new.public_id in self._starting:
             raise SessionTaken(_("This session id exists already. Choose another."))
@@ -104,45 +111,61 @@ class Store:
         abandoned = threading.Event()
         start = asyncio.create_task(self._admit(new, abandoned))
         start.add_done_callback(lambda _task: self._starting.discard(new.public_id))
-        try:
-            handle = await asyncio.wait_for(asyncio.shield(start), CREATE_TIMEOUT_S)
-        except (TimeoutError, StorageUnavailable):
-            self._abandon(start, abandoned)
-            ADMISSION_REFUSED_TOTAL.labels(reason="db").inc()
-            raise AtCapacity(
-                _("The service cannot store transcripts right now. Please try again."),
-                reason="storage_unavailable",
-                retry_after_ms=STORAGE_RETRY_AFTER_MS,
-            ) from None
-        except asyncio.CancelledError:
-            self._abandon(start, abandoned)
-            raise
-        self._held.add(handle.pk)
+        handle = await self._in_time(start, abandoned, undo=self._undo)
+        self._held[handle.pk, handle.epoch] = handle
         return handle
+
+    async def take(self, resume: Resume) -> Taken:
+        """Take a session up again for another connection; the one that had it before is fenced from then on.
+
+        Raises AtCapacity as create() does; what takeover.take raises. A take-over that nobody waits for any more
+        is rolled back; one that got through all the same is let go by the reaper.
+        """
+        abandoned = threading.Event()
+        attempt = takeover.Attempt(uuid.uuid4())
+        task = asyncio.create_task(
+            self._until_stored(
+                takeover.take,
+                resume,
+                attempt,
+                worker_id=self._worker_id,
+                places=self._places,
+                abandoned=abandoned,
+            )
+        )
+        taken = await self._in_time(task, abandoned, undo=_hear)
+        if taken.ended is None:
+            SESSIONS_RESUMED_TOTAL.inc()
+            self._held[taken.handle.pk, taken.handle.epoch] = taken.handle
+        return taken
 
     async def created_config(self, public_id: str, principal: Principal) -> dict[str, Any] | None:
         """The options as asked of a session that was made but not started, if it is this principal's."""
         return await self._persist(READ_TIMEOUT_S, created_options, public_id, principal)
 
     async def opened(self, handle: SessionHandle, *, recogniser: str, model: str, applied: dict[str, Any]) -> None:
-        """Note which recogniser listens. Raises Fenced and StorageUnavailable."""
-        await self._persist(COMMIT_TIMEOUT_S, _note_opened, handle, recogniser, model, applied)
+        """Note which recogniser listens. Raises what holding.why_not_held says, and StorageUnavailable."""
+        await self._persist(COMMIT_TIMEOUT_S, note_opened, handle, recogniser, model, applied)
 
     async def commit(self, step: Step) -> None:
         """Store segments and watermark together; see Committer.commit for what it raises."""
         await self._committer.commit(step)
 
     async def finish(self, handle: SessionHandle, ending: Ending) -> None:
-        """End a session, after its waiting commits. Raises Fenced and StorageUnavailable.
+        """End or detach a session, after its waiting commits.
 
-        However it goes, this process holds the session no longer; one that could not be ended is found by the
-        reaper.
+        However it goes, this process holds the session no longer; one whose end could not be stored is found by
+        the reaper. Raises what holding.why_not_held says, and StorageUnavailable.
         """
         try:
             await self._committer.settled(handle.pk)
-            await self._persist(COMMIT_TIMEOUT_S, _note_ending, handle, ending)
+            await self._persist(COMMIT_TIMEOUT_S, note_ending, handle, ending)
         finally:
-            self._held.discard(handle.pk)
+            self._held.pop((handle.pk, handle.epoch), None)
+
+    async def lost(self, handles: Collection[SessionHandle]) -> dict[SessionHandle, TranscriptionError]:
+        """Those of the handles that give no right to write any more, and what to tell their clients."""
+        return await self._persist(READ_TIMEOUT_S, lost, handles)
 
     async def aclose(self) -> None:
         """Commit what waits and undo what was abandoned; the threads belong to their maker."""
@@ -150,38 +173,67 @@ class Store:
         if self._undoing:
             await asyncio.wait(self._undoing, timeout=CREATE_TIMEOUT_S)
 
+    async def _in_time(
+        self, task: asyncio.Task[T], abandoned: threading.Event, *, undo: Callable[[asyncio.Task[T]], Awaitable[None]]
+    ) -> T:
+        """Wait for a start or take-over as long as its client waits; undo: for one that ends after that."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), CREATE_TIMEOUT_S)
+        except (TimeoutError, StorageUnavailable):
+            self._abandon(task, abandoned, undo)
+            ADMISSION_REFUSED_TOTAL.labels(reason="db").inc()
+            raise AtCapacity(
+                _("The service cannot store transcripts right now. Please try again."),
+                reason="storage_unavailable",
+                retry_after_ms=STORAGE_RETRY_AFTER_MS,
+            ) from None
+        except asyncio.CancelledError:
+            self._abandon(task, abandoned, undo)
+            raise
+
     async def _admit(self, new: NewSession, abandoned: threading.Event) -> SessionHandle:
-        is_repeated = False
+        return await self._until_stored(
+            admit,
+            new,
+            holder=uuid.uuid4(),
+            worker_id=self._worker_id,
+            places=self._places,
+            abandoned=abandoned,
+        )
+
+    async def _until_stored(
+        self, function: Callable[..., T], *args: Any, abandoned: threading.Event, **kwargs: Any
+    ) -> T:
+        """Repeat a start or take-over until the database takes it, for CREATE_TIMEOUT_S at most.
+
+        No attempt is given up while it runs: the next one would not find what it is about to commit.
+        """
+        was_made_meanwhile = False
         deadline = self._clock() + CREATE_TIMEOUT_S
         for attempt in itertools.count():
             try:
-                return await self._threads.run(
-                    admit,
-                    new,
-                    worker_id=self._worker_id,
-                    max_sessions=self._max_sessions,
-                    abandoned=abandoned,
-                    is_repeated=is_repeated,
-                )
+                return await self._threads.run(function, *args, abandoned=abandoned, **kwargs)
             except IntegrityError:
                 # The id was made by somebody else at the same moment: the next look finds it.
-                if is_repeated:
+                if was_made_meanwhile:
                     raise InternalError(_("The session could not be stored.")) from None
+                was_made_meanwhile = True
             except (OperationalError, InterfaceError, TooManyJobs) as error:
                 logger.warning("A start is tried again: %s", type(error).__name__)
             except (DatabaseError, ValueError, TypeError, OverflowError) as error:
                 logger.error("A start was refused by the database: %s", type(error).__name__)
                 raise InternalError(_("The session could not be stored.")) from None
-            is_repeated = True
             pause_s = backoff_s(attempt)
             if abandoned.is_set() or self._clock() + pause_s > deadline:
                 break
             await asyncio.sleep(pause_s)
         raise storage_unavailable()
 
-    def _abandon(self, start: asyncio.Task[SessionHandle], abandoned: threading.Event) -> None:
+    def _abandon(
+        self, started: asyncio.Task[T], abandoned: threading.Event, undo: Callable[[asyncio.Task[T]], Awaitable[None]]
+    ) -> None:
         abandoned.set()
-        task = asyncio.create_task(self._undo(start))
+        task = asyncio.ensure_future(undo(started))
         self._undoing.add(task)
         task.add_done_callback(self._undoing.discard)
 
@@ -190,7 +242,7 @@ class Store:
         try:
             handle = await start
             await self.finish(handle, Ending("failed", "abandoned", _("The client left before the start.")))
-        except (Abandoned, AtCapacity, SessionTaken, StorageUnavailable, InternalError) as error:
+        except (Abandoned, TranscriptionError) as error:
             logger.info("An abandoned start did not get through: %s", type(error).__name__)
 
     async def _persist(self, timeout_s: float, function: Callable[..., T], *args: Any) -> T:
@@ -216,41 +268,9 @@ class Store:
         raise storage_unavailable()
 
 
-def _note_opened(handle: SessionHandle, recogniser: str, model: str, applied: dict[str, Any]) -> None:
-    _update_held(
-        handle,
-        recogniser=clean_text(recogniser)[:MAX_NAME_CHARACTERS],
-        model=clean_text(model)[:MAX_NAME_CHARACTERS],
-        options_applied=applied,
-    )
-
-
-def _note_ending(handle: SessionHandle, ending: Ending) -> None:
-    reason = ending.reason[:MAX_REASON_CHARACTERS]
+async def _hear(task: asyncio.Task[Taken]) -> None:
+    """An abandoned take-over that got through is a live session that nobody holds: the reaper lets go of it."""
     try:
-        _update_held(
-            handle,
-            state=ending.state,
-            end_reason=reason,
-            end_message=clean_text(ending.message)[:MAX_MESSAGE_CHARACTERS],
-            audio_bytes=ending.audio_bytes,
-            audio_ms=ending.audio_ms,
-            first_interim_ms=ending.first_interim_ms,
-            final_lag_p50_ms=ending.final_lag_p50_ms,
-            final_lag_p95_ms=ending.final_lag_p95_ms,
-            ended_at=Now(),
-        )
-    except Fenced:
-        own = TranscriptionSession.objects.filter(
-            pk=handle.pk, epoch=handle.epoch, state=ending.state, end_reason=reason
-        )
-        if not own.exists():  # if it does, an earlier attempt got through
-            raise
-
-
-def _update_held(handle: SessionHandle, **values: Any) -> None:
-    changed = TranscriptionSession.objects.filter(
-        pk=handle.pk, epoch=handle.epoch, state=TranscriptionSession.State.LIVE
-    ).update(**values)
-    if not changed:
-        raise Fenced(_("Another connection has taken over this session."))
+        await task
+    except (Abandoned, TranscriptionError) as error:
+        logger.info("An abandoned take-over did not get through: %s", type(error).__name__)

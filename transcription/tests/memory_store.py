@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, SessionTaken
+from transcription.audio import AudioFormat
+from transcription.errors import (
+    AtCapacity,
+    BadMessage,
+    InternalError,
+    NotAllowed,
+    NotAuthenticated,
+    NothingToResume,
+    SessionOver,
+    SessionTaken,
+    StoppedByOperator,
+    TooFast,
+    TranscriptionError,
+)
+from transcription.options import TranscriptionConfig
 from transcription.principals import Principal
-from transcription.steps import Ending, Fenced, NewSegment, NewSession, SessionHandle, Step
+from transcription.steps import (
+    Ending,
+    Fenced,
+    NewSegment,
+    NewSession,
+    Resume,
+    SessionHandle,
+    Step,
+    StoredEnd,
+    StoredSegment,
+    Taken,
+)
 
 Fault = Exception | None
+
+RESUME_WINDOW_S = 600.0
 
 
 @dataclass(slots=True)
 class MemorySession:
-    """What the row and its segments would hold."""
+    """What the row and its segments would hold. segments: the committed ones; tails come after them."""
 
     pk: int
     public_id: str
@@ -26,13 +54,24 @@ class MemorySession:
     state: str = "created"
     epoch: int = 0
     committed_bytes: int = 0
+    header_bytes: int = 0
+    flushed_bytes: int = 0
+    audio_bytes: int = 0
+    audio_ms: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)
     new: NewSession | None = None
+    token_digest: str = ""
     recogniser: str = ""
     model: str = ""
     applied: dict[str, Any] = field(default_factory=dict)
     segments: list[NewSegment] = field(default_factory=list)
+    tails: list[NewSegment] = field(default_factory=list)
     ending: Ending | None = None
+    end_reason: str = ""
+    stop_reason: str | None = None
+    started_at_s: float = 0.0
+    resume_until_s: float | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -40,6 +79,14 @@ class MemorySession:
         return SessionHandle(
             self.pk, self.public_id, self.epoch, len(self.segments), self.committed_bytes, self.created_at
         )
+
+    @property
+    def audio_format(self) -> AudioFormat:
+        return (self.new.applied if self.new else TranscriptionConfig()).audio_format
+
+    @property
+    def is_resumable(self) -> bool:
+        return self.token_digest != "" and self.audio_format.has_constant_rate
 
     def owned_by(self, principal: Principal) -> bool:
         return principal.owns(owner_id=self.principal.user_id, api_key_id=self.principal.key_id)
@@ -49,32 +96,39 @@ class MemoryStore:
     """faults: for each call of a method, in order, the error to raise instead, or None for none; then none.
 
     lost_replies: for each commit, the error to raise after it was stored. gate: commits wait until it is set.
+    clock: in seconds; ages and resume windows are measured by it.
     """
 
     def __init__(
         self,
         *,
         max_sessions: int = 150,
+        max_sessions_per_owner: int = 0,
         fail_creates: Iterable[Fault] = (),
+        fail_takes: Iterable[Fault] = (),
         fail_opened: Iterable[Fault] = (),
         fail_commits: Iterable[Fault] = (),
         lost_replies: Iterable[Fault] = (),
         fail_finishes: Iterable[Fault] = (),
         gate: asyncio.Event | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.sessions: dict[str, MemorySession] = {}
         self.steps: list[Step] = []
         self._max_sessions = max_sessions
+        self._max_sessions_per_owner = max_sessions_per_owner
         self._fail_creates = deque(fail_creates)
+        self._fail_takes = deque(fail_takes)
         self._fail_opened = deque(fail_opened)
         self._fail_commits = deque(fail_commits)
         self._lost_replies = deque(lost_replies)
         self._fail_finishes = deque(fail_finishes)
         self._gate = gate
+        self._clock = clock
         self._changed = asyncio.Condition()
 
-    def held_sessions(self) -> frozenset[int]:
-        return frozenset(row.pk for row in self.sessions.values() if row.state == "live")
+    def held_sessions(self) -> frozenset[SessionHandle]:
+        return frozenset(row.handle for row in self.sessions.values() if row.state == "live")
 
     def make_created(self, public_id: str, principal: Principal, asked: dict[str, Any]) -> MemorySession:
         """What `start-transcription` leaves behind."""
@@ -85,6 +139,32 @@ class MemoryStore:
     def take_away(self, public_id: str) -> None:
         """Another connection takes the session."""
         self.sessions[public_id].epoch += 1
+
+    def lose_worker(self, public_id: str) -> None:
+        """What a reaper does to a live session whose process is gone."""
+        row = self.sessions[public_id]
+        row.audio_bytes = max(row.audio_bytes, row.committed_bytes)
+        row.audio_ms = max(row.audio_ms, row.audio_format.bytes_to_ms(row.committed_bytes))
+        row.end_reason = "worker_lost"
+        if row.stop_reason is not None:
+            row.state, row.end_reason = "completed", "operator"
+        elif row.is_resumable:
+            row.state, row.resume_until_s = "detached", self._clock() + RESUME_WINDOW_S
+        else:
+            row.state = "interrupted"
+
+    def expire(self) -> None:
+        """What a reaper does to detached sessions whose time is over."""
+        for row in self.sessions.values():
+            if row.state == "detached" and not self._is_in_time(row):
+                row.state = "interrupted"
+
+    def stop(self, public_id: str, reason: str = "") -> None:
+        """An operator's wish: a live session is only asked, a detached one is complete at once."""
+        row = self.sessions[public_id]
+        row.stop_reason = reason
+        if row.state == "detached":
+            row.state, row.end_reason = "completed", "operator"
 
     async def wait_until(self, public_id: str, *, segments: int = 0, ended: bool = False) -> MemorySession:
         """Wait until a session has so many segments, and has ended if asked; the test's own timeout bounds it."""
@@ -99,15 +179,37 @@ class MemoryStore:
         row = self.sessions.get(new.public_id)
         if row is not None:
             _check_may_start(row, new.principal)
-        if len(self.held_sessions()) >= self._max_sessions:
-            raise AtCapacity("All places are taken.", retry_after_ms=5000)
+        self._check_places(new.principal)
         row = row or MemorySession(len(self.sessions) + 1, new.public_id, new.principal)
         row.principal, row.new, row.asked = new.principal, new, new.asked
         row.applied = new.applied.model_dump(mode="json")
-        row.state, row.ending, row.epoch = "live", None, row.epoch + 1
+        row.token_digest, row.started_at_s = new.resume_token_digest, self._clock()
+        row.state, row.ending, row.end_reason, row.epoch = "live", None, "", row.epoch + 1
         self.sessions[new.public_id] = row
         await self._tell()
         return row.handle
+
+    async def take(self, resume: Resume) -> Taken:
+        _raise_next(self._fail_takes)
+        row = self.sessions.get(resume.public_id)
+        if row is None or not _may_resume(row, resume):
+            raise NothingToResume("There is nothing to resume.")
+        if (row.state, row.end_reason) == ("completed", "client"):
+            ended = StoredEnd("client", row.audio_ms, row.audio_bytes, len(row.segments))
+            return self._taken(row, resume, withdrawn=False, ended=ended)
+        _check_resumable_state(row)
+        if not self._is_in_time(row) or self._age_s(row) >= resume.max_age_s:
+            raise SessionOver("The time is over.", reason="resume_window_over")
+        if row.state == "detached":
+            self._check_places(resume.principal)
+        _record_gap(row, resume)
+        were_tails = bool(row.tails)
+        row.tails, row.flushed_bytes = [], 0
+        row.epoch += 1
+        row.state, row.ending, row.end_reason, row.resume_until_s = "live", None, "", None
+        await self._tell()
+        holds_more = (resume.received_segments or 0) > len(row.segments)
+        return self._taken(row, resume, withdrawn=were_tails or holds_more)
 
     async def created_config(self, public_id: str, principal: Principal) -> dict[str, Any] | None:
         row = self.sessions.get(public_id)
@@ -130,11 +232,27 @@ class MemoryStore:
     async def finish(self, handle: SessionHandle, ending: Ending) -> None:
         _raise_next(self._fail_finishes)
         row = self._by_pk(handle.pk)
-        if row is not None and (row.epoch, row.ending) == (handle.epoch, ending):
+        if row is None or row.epoch != handle.epoch:
+            raise Fenced("Another connection has taken over this session.")
+        state, reason = ending.state, ending.reason
+        if state == "detached" and row.stop_reason is not None:
+            state, reason = "completed", "operator"
+        if (row.state, row.end_reason) == (state, reason):
             return
-        row = self._held(handle.pk, handle.epoch)
-        row.state, row.ending = ending.state, ending
+        if row.state not in ("live", "detached"):
+            raise _why_not_held(row, handle.epoch) or Fenced("The session has ended.")
+        if ending.tails and ending.tails[0].index == len(row.segments):
+            row.tails, row.flushed_bytes = list(ending.tails), ending.flushed_bytes
+        elif not ending.tails:
+            row.flushed_bytes = ending.flushed_bytes
+        row.state, row.end_reason, row.ending = state, reason, ending
+        row.audio_bytes, row.audio_ms = ending.audio_bytes, ending.audio_ms
+        row.resume_until_s = self._clock() + ending.resume_within_s if state == "detached" else None
         await self._tell()
+
+    async def lost(self, handles: Collection[SessionHandle]) -> dict[SessionHandle, TranscriptionError]:
+        reasons = {handle: _why_not_held(self._by_pk(handle.pk), handle.epoch) for handle in handles}
+        return {handle: error for handle, error in reasons.items() if error is not None}
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -152,14 +270,45 @@ class MemoryStore:
             raise Fenced("Another connection has taken over this session.")
         row.segments.extend(step.segments)
         row.committed_bytes = max(row.committed_bytes, step.committed_bytes)
+        row.header_bytes = max(row.header_bytes, step.header_bytes)
+
+    def _check_places(self, principal: Principal) -> None:
+        live = [row for row in self.sessions.values() if row.state == "live"]
+        is_somebody = (principal.user_id, principal.key_id) != (None, None)
+        own = sum(row.owned_by(principal) for row in live)
+        if self._max_sessions_per_owner and is_somebody and own >= self._max_sessions_per_owner:
+            raise TooFast("You have too many live sessions.", reason="too_many_sessions", retry_after_ms=5000)
+        if len(live) >= self._max_sessions:
+            raise AtCapacity("All places are taken.", retry_after_ms=5000)
+
+    def _is_in_time(self, row: MemorySession) -> bool:
+        return row.resume_until_s is None or row.resume_until_s > self._clock()
+
+    def _age_s(self, row: MemorySession) -> float:
+        return self._clock() - row.started_at_s
+
+    def _taken(self, row: MemorySession, resume: Resume, *, withdrawn: bool, ended: StoredEnd | None = None) -> Taken:
+        return Taken(
+            handle=row.handle,
+            asked=dict(row.asked),
+            applied=dict(row.applied),
+            header_bytes=row.header_bytes,
+            gaps=tuple(row.gaps),
+            withdrawn=withdrawn,
+            segments=tuple(_stored(segment) for segment in row.segments[resume.received_segments or 0 :]),
+            age_s=self._age_s(row),
+            audio_bytes=max(row.audio_bytes, row.committed_bytes),
+            ended=ended,
+        )
 
     def _by_pk(self, pk: int) -> MemorySession | None:
         return next((row for row in self.sessions.values() if row.pk == pk), None)
 
     def _held(self, pk: int, epoch: int) -> MemorySession:
         row = self._by_pk(pk)
-        if row is None or row.epoch != epoch or row.state != "live":
-            raise Fenced("Another connection has taken over this session.")
+        error = _why_not_held(row, epoch)
+        if row is None or error is not None:
+            raise error or Fenced("The session is gone.")
         return row
 
     def _has(self, public_id: str, segments: int, ended: bool) -> bool:
@@ -180,6 +329,71 @@ def _check_may_start(row: MemorySession, principal: Principal) -> None:
     if row.owned_by(principal) and row.state == "failed" and not has_audio and not row.segments:
         return
     raise SessionTaken("This session id exists already.")
+
+
+def _may_resume(row: MemorySession, resume: Resume) -> bool:
+    return (
+        row.is_resumable
+        and row.token_digest == resume.token_digest
+        and row.owned_by(resume.principal)
+        and resume.principal.session_id in (None, row.public_id)
+    )
+
+
+def _check_resumable_state(row: MemorySession) -> None:
+    match row.state, row.end_reason:
+        case (("live" | "detached"), _reason):
+            return
+        case "completed", "operator":
+            raise StoppedByOperator(row.stop_reason or "An operator stopped the session.")
+        case "completed", "session_timeout":
+            raise SessionOver("The session reached its maximum length.")
+        case (("completed" | "interrupted"), _reason):
+            raise SessionOver("The time is over.", reason="resume_window_over")
+    raise NothingToResume("There is nothing to resume.")
+
+
+def _record_gap(row: MemorySession, resume: Resume) -> None:
+    if resume.held_from is None:
+        return
+    audio_format = row.audio_format
+    held_from = resume.held_from - row.header_bytes
+    furthest = max(row.audio_bytes, row.committed_bytes) + round(resume.max_age_s) * audio_format.bytes_per_second
+    if held_from > furthest:
+        raise BadMessage("No audio can be that far on.", reason="bad_held_from", field="held_from")
+    start, end = row.committed_bytes, audio_format.align(held_from + audio_format.bytes_per_sample_set - 1)
+    if end > start:
+        if row.gaps and row.gaps[-1][1] == start:
+            start = row.gaps.pop()[0]
+        row.gaps.append((start, end))
+        row.committed_bytes = end
+
+
+def _why_not_held(row: MemorySession | None, epoch: int) -> TranscriptionError | None:
+    if row is None or row.epoch != epoch:
+        return Fenced("Another connection has taken over this session.")
+    match row.state, row.end_reason:
+        case "live", _reason:
+            return None
+        case "detached", _reason:
+            return InternalError("The session can be resumed.", reason="detached")
+        case "completed", "operator":
+            return StoppedByOperator(row.stop_reason or "An operator stopped the session.")
+    return Fenced("Another connection has taken over this session.")
+
+
+def _stored(segment: NewSegment) -> StoredSegment:
+    return StoredSegment(
+        segment.index,
+        segment.start_ms,
+        segment.end_ms,
+        segment.text,
+        segment.words,
+        segment.alternatives,
+        segment.confidence,
+        segment.language,
+        segment.channel,
+    )
 
 
 def _raise_next(faults: deque[Fault]) -> None:

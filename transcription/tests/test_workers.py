@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +12,10 @@ from django.db import OperationalError
 from django.db.models.functions import Now
 from prometheus_client import REGISTRY
 
+from transcription.errors import TranscriptionError
 from transcription.models import TranscriptionSession, Worker
-from transcription.store import Ending, Fenced, Store
+from transcription.reaper import MAX_REAPED_AT_ONCE, ResumeBounds
+from transcription.store import Ending, Fenced, SessionHandle, Store
 from transcription.tests.sessions import (
     Clock,
     ScriptedThreads,
@@ -24,7 +26,7 @@ from transcription.tests.sessions import (
     segment,
     step,
 )
-from transcription.workers import MAX_REAPED_AT_ONCE, StopRequest, WorkerRow, register
+from transcription.workers import StopRequest, WorkerRow, register
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 
@@ -47,12 +49,33 @@ def told() -> list[tuple[str, StopRequest]]:
 
 
 @pytest.fixture
-def make_row(threads: ScriptedThreads, clock: Clock, told: list[tuple[str, StopRequest]]) -> Callable[..., WorkerRow]:
+def told_lost() -> list[tuple[SessionHandle, TranscriptionError]]:
+    return []
+
+
+@pytest.fixture
+def make_row(
+    threads: ScriptedThreads,
+    clock: Clock,
+    told: list[tuple[str, StopRequest]],
+    told_lost: list[tuple[SessionHandle, TranscriptionError]],
+) -> Callable[..., WorkerRow]:
     async def on_stop(public_id: str, request: StopRequest) -> None:
         told.append((public_id, request))
 
-    def make(held: frozenset[int] = frozenset()) -> WorkerRow:
-        return WorkerRow(uuid.uuid4(), threads=threads, on_stop=on_stop, held=lambda: held, clock=clock)
+    async def on_lost(handle: SessionHandle, error: TranscriptionError) -> None:
+        told_lost.append((handle, error))
+
+    def make(held: Collection[SessionHandle] = ()) -> WorkerRow:
+        return WorkerRow(
+            uuid.uuid4(),
+            threads=threads,
+            on_stop=on_stop,
+            on_lost=on_lost,
+            held=lambda: held,
+            bounds=ResumeBounds(window_s=600, session_s=1800),
+            clock=clock,
+        )
 
     return make
 
@@ -178,26 +201,25 @@ async def test_a_process_that_slept_itself_reaps_nobody_on_waking(
     assert await mine.reap() == 0
 
 
-async def test_it_ends_own_sessions_whose_end_could_not_be_stored(
+async def test_it_lets_go_of_own_sessions_whose_end_could_not_be_stored(
     threads: ScriptedThreads, make_row: Callable[..., WorkerRow], clock: Clock
 ) -> None:
-    mine = make_row(held=frozenset())
+    mine = make_row()
     await live_session(threads, "forgotten", mine)
-    await threads.run(change_row, "forgotten", started_at=Now() - timedelta(seconds=21))
-    assert await reap_as_old_hand(mine, clock) == 1
+    await threads.run(change_row, "forgotten", started_at=Now() - timedelta(seconds=3600))
+    assert await reap_as_old_hand(mine, clock) == 0  # it may have been taken up again this very moment
+    assert await mine.reap() == 1
 
 
-async def test_it_leaves_own_sessions_alone_that_it_holds_or_has_just_started(
+async def test_it_leaves_own_sessions_alone_that_it_holds(
     threads: ScriptedThreads, make_row: Callable[..., WorkerRow], clock: Clock
 ) -> None:
-    starting = make_row()
-    await live_session(threads, "just started", starting)
-    assert await reap_as_old_hand(starting, clock) == 0
-    pk = (await threads.run(row_of, "just started")).pk
-    holding = make_row(held=frozenset({pk}))
-    await threads.run(register, holding.id)
-    await threads.run(change_row, "just started", worker_id=holding.id, started_at=Now() - timedelta(seconds=3600))
-    assert await reap_as_old_hand(holding, clock) == 0
+    held: set[SessionHandle] = set()
+    mine = make_row(held)
+    held.add(await live_session(threads, "held", mine))
+    await threads.run(change_row, "held", started_at=Now() - timedelta(seconds=3600))
+    assert await reap_as_old_hand(mine, clock) == 0
+    assert await mine.reap() == 0
 
 
 async def test_a_reaped_session_takes_nothing_more_from_its_old_process(
