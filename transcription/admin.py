@@ -103,7 +103,10 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         (
             gettext_lazy("When"),
             {
-                "fields": ("created_at", "started_at", "ended_at", "end_reason", "end_message", "stop_request"),
+                "fields": (
+                    "created_at", "started_at", "detached_at", "resume_until", "ended_at", "end_reason", "end_message",
+                    "stop_request",
+                ),
                 "description": gettext_lazy("By the clock of the database."),
             },
         ),
@@ -126,7 +129,10 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
             {
                 "classes": ("collapse",),
                 "description": gettext_lazy("What the service itself goes by when it recovers."),
-                "fields": ("worker", "epoch", "next_seq", "committed_bytes", "audio_bytes"),
+                "fields": (
+                    "worker", "epoch", "next_seq", "header_bytes", "committed_bytes", "flushed_bytes", "audio_bytes",
+                    "gaps",
+                ),
             },
         ),
     )  # fmt: skip
@@ -284,11 +290,12 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         for session in queryset:
             services.delete_session(session)
 
-    @admin.action(permissions=["stop"], description=gettext_lazy("Stop selected live sessions"))
+    @admin.action(permissions=["stop"], description=gettext_lazy("Stop selected sessions"))
     def stop_sessions(self, request: HttpRequest, queryset: QuerySet[TranscriptionSession]) -> HttpResponse | None:
-        live = list(queryset.filter(state=TranscriptionSession.State.LIVE)[:MAX_STOPPED_AT_ONCE])
+        states = TranscriptionSession.State
+        live = list(queryset.filter(state__in=(states.LIVE, states.DETACHED))[:MAX_STOPPED_AT_ONCE])
         if not live:
-            self.message_user(request, _("None of the selected sessions is live."), messages.WARNING)
+            self.message_user(request, _("None of the selected sessions is live or detached."), messages.WARNING)
             return None
         if "confirmed" not in request.POST:
             return self._ask_before_stopping(request, live)
@@ -303,7 +310,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
 
     def _ask_before_stopping(self, request: HttpRequest, live: list[TranscriptionSession]) -> HttpResponse:
         count = len(live)
-        title = ngettext("Stop %(count)d live session", "Stop %(count)d live sessions", count)
+        title = ngettext("Stop %(count)d session", "Stop %(count)d sessions", count)
         context = {
             **self.admin_site.each_context(request),
             "title": title % {"count": count},

@@ -50,7 +50,8 @@ def _row(session: Any) -> Row:
 def read_has_ended(public_id: str) -> bool:
     """Whether a session is over, or deleted."""
     State = TranscriptionSession.State
-    return not TranscriptionSession.objects.filter(public_id=public_id, state__in=(State.CREATED, State.LIVE)).exists()
+    unended = (State.CREATED, State.LIVE, State.DETACHED)
+    return not TranscriptionSession.objects.filter(public_id=public_id, state__in=unended).exists()
 
 
 def read_finals(public_id: str, after: int) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
@@ -74,32 +75,52 @@ def start_session(
 
 
 def request_stop(session: TranscriptionSession, user: AbstractBaseUser | AnonymousUser | None, reason: str) -> bool:
-    """Ask the process that holds a live session to end it. Returns whether the session was live to be asked.
+    """Stop a session that is live or detached. Returns whether it was.
 
-    The wish is a flag on the row, read each second; a message through the channel layer only makes it quicker.
-    Asking again keeps the first wish.
+    The process that holds a live one is asked: by a flag on the row, read each second; a message through the
+    channel layer only makes it quicker. Asking again keeps the first wish. A detached one, which nobody holds, is
+    complete at once, and cannot be resumed any more.
     """
-    live = TranscriptionSession.objects.filter(pk=session.pk, state=State.LIVE)
-    asked = live.filter(stop_requested_at=None).update(
-        stop_requested_at=Now(),
-        stop_requested_by=user.pk if user is not None and user.is_authenticated else None,
-        stop_reason=clean_text(reason)[:MAX_STOP_REASON_CHARACTERS],
+    with transaction.atomic():
+        row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
+        if row is None or row.state not in (State.LIVE, State.DETACHED):
+            return False
+        changes: dict[str, Any] = {}
+        if row.stop_requested_at is None:
+            changes["stop_requested_at"] = Now()
+            changes["stop_requested_by"] = user.pk if user is not None and user.is_authenticated else None
+            changes["stop_reason"] = clean_text(reason)[:MAX_STOP_REASON_CHARACTERS]
+        if row.state == State.DETACHED:
+            changes |= _ended(State.COMPLETED, "operator")
+        TranscriptionSession.objects.filter(pk=session.pk).update(**changes)
+    session.refresh_from_db(
+        fields=["state", "end_reason", "ended_at", "stop_requested_at", "stop_requested_by", "stop_reason"]
     )
-    if not asked and not live.exists():
-        return False
-    session.refresh_from_db(fields=["stop_requested_at", "stop_requested_by", "stop_reason"])
-    _nudge({"type": "live.stop", "session_id": session.public_id})
+    if session.is_live:
+        _nudge({"type": "live.stop", "session_id": session.public_id})
     return True
 
 
 def delete_session(session: TranscriptionSession) -> None:
-    """Delete a session, its segments and every trace of their text. Raises SessionTaken while it is live."""
-    if TranscriptionSession.objects.filter(pk=session.pk, state=State.LIVE).exists():
-        raise SessionTaken(_("The session is live. Stop it before you delete it."), reason="session_live")
+    """Delete a session, its segments and every trace of their text. Raises SessionTaken while it is live.
+
+    A detached one ends first, or its client could take it up again between the pieces.
+    """
+    with transaction.atomic():
+        row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
+        if row is not None and row.is_live:
+            raise SessionTaken(_("The session is live. Stop it before you delete it."), reason="session_live")
+        if row is not None and row.state == State.DETACHED:
+            TranscriptionSession.objects.filter(pk=session.pk).update(**_ended(State.INTERRUPTED, "deleted"))
     _delete_in_pieces(TranscriptSegment.objects.filter(session_id=session.pk))
     # After the segments: a correction made meanwhile would otherwise leave its text in the history.
     _delete_in_pieces(TranscriptSegment.history.filter(session_id=session.pk))
     TranscriptionSession.objects.filter(pk=session.pk).delete()
+
+
+def _ended(state: str, reason: str) -> dict[str, Any]:
+    """What a detached session becomes; it ended when its connection was lost."""
+    return {"state": state, "end_reason": reason, "ended_at": F("detached_at"), "resume_until": None}
 
 
 def _delete_in_pieces(rows: Any) -> None:
