@@ -166,7 +166,10 @@ class Display:
             self._update(completed=sent_ms, position=f"{sent_ms // 60000}:{sent_ms // 1000 % 60:02}")
 
     def show(self, event: dict[str, Any]) -> None:
-        if event["event"] != "transcript":
+        if event["event"] == "reconnecting":
+            self._console.print(Text(f"{event['message']} Connecting again ..."))
+        if event["event"] != "transcript" or event.get("tail"):
+            # Words that were cut off come again, whole, when the session goes on.
             return
         if not event["is_final"]:
             # What was said may contain square brackets; as Text it is not markup.
