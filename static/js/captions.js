@@ -12,7 +12,7 @@ export class Captions {
   /** log, interim, scroller: elements. jump: the button "Jump to live", or null. showTimes: a time before each final. */
   constructor({ log, interim, scroller, jump = null, showTimes = false }) {
     Object.assign(this, { log, interim, scroller, jump, showTimes });
-    this.finals = new Map(); // index -> text
+    this.finals = new Map(); // index -> {text, paragraph}
     this.words = 0;
     this.unseen = 0;
     this.isFollowing = true;
@@ -21,7 +21,7 @@ export class Captions {
   }
 
   get text() {
-    return [...this.finals.values()].join("\n");
+    return [...this.finals.values()].map(({ text }) => text).join("\n");
   }
 
   show(transcript) {
@@ -38,11 +38,24 @@ export class Captions {
   /** A final sent again (now durable) changes nothing. */
   addFinal({ segment, text, start_ms: startMs, speaker, language }) {
     if (this.finals.has(segment)) return;
-    this.finals.set(segment, text);
+    const paragraph = this._paragraph(text, startMs, speaker, language);
+    this.finals.set(segment, { text, paragraph });
     this.words += countWords(text);
     this.interim.textContent = "";
-    this.log.append(this._paragraph(text, startMs, speaker, language));
+    this.log.append(paragraph);
     if (!this.isFollowing) this.unseen += 1;
+    this._keepUp();
+  }
+
+  /** The service takes back the finals from this index on: their audio is being recognised again. */
+  withdraw(fromSegment) {
+    for (const [segment, { text, paragraph }] of this.finals) {
+      if (segment < fromSegment) continue;
+      this.finals.delete(segment);
+      this.words -= countWords(text);
+      paragraph.remove();
+    }
+    this.interim.textContent = "";
     this._keepUp();
   }
 

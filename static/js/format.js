@@ -34,6 +34,28 @@ export function formatSeconds(ms) {
   return interpolate(gettext("%(count)s s"), { count: seconds < 10 ? seconds.toFixed(1) : Math.round(seconds) });
 }
 
+/** "6 s", rounded; never "0 s". */
+export function formatWholeSeconds(ms) {
+  return interpolate(gettext("%(count)s s"), { count: Math.max(1, Math.round(ms / MS_PER_SECOND)) });
+}
+
+/** A length in words: "20 s", "3 min 20 s", "1 h 3 min". */
+export function formatLength(ms) {
+  const total = Math.max(1, Math.round(ms / MS_PER_SECOND));
+  const [hours, minutes, seconds] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
+  if (hours) return interpolate(gettext("%(hours)s h %(minutes)s min"), { hours, minutes });
+  if (minutes) return interpolate(gettext("%(minutes)s min %(seconds)s s"), { minutes, seconds });
+  return formatWholeSeconds(ms);
+}
+
+/** The time of day, with the day where that is another than today. */
+export function formatMoment(date, now = new Date()) {
+  const language = globalThis.document?.documentElement.lang || "en";
+  const isToday = date.toDateString() === now.toDateString();
+  const day = isToday ? {} : { day: "numeric", month: "short" };
+  return new Intl.DateTimeFormat(language, { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(date);
+}
+
 export function formatBytes(bytes) {
   if (bytes < 1e6) return interpolate(gettext("%(count)s kB"), { count: Math.max(1, Math.round(bytes / 1e3)) });
   return interpolate(gettext("%(count)s MB"), { count: (bytes / 1e6).toFixed(1) });

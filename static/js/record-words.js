@@ -1,6 +1,6 @@
 /** What the recording page says, in plain words: what happened, what is safe, what to do. Pure. */
 
-import { formatDuration, formatLeft, formatSeconds, formatWait } from "./format.js";
+import { formatDuration, formatLeft, formatLength, formatMoment, formatWait, formatWholeSeconds } from "./format.js";
 import { gettext, interpolate } from "./i18n.js";
 
 /** A notice: tone (info, warn, danger, ok), text, and optionally help and the actions that make sense. */
@@ -71,7 +71,7 @@ export function levelText(word) {
 
 /** status: a recogniser_status event; null when nothing need be said. */
 export function recogniserNotice({ state, lag_ms: lagMs }) {
-  if (state === "lagging") return notice("warn", interpolate(gettext("Captions are running %(lag)s behind."), { lag: formatSeconds(lagMs ?? 0) }));
+  if (state === "lagging") return notice("warn", interpolate(gettext("Captions are running %(lag)s behind."), { lag: formatWholeSeconds(lagMs ?? 0) }));
   if (state === "reconnecting") return notice("warn", gettext("The recogniser is being reconnected. Your recording goes on."));
   return null;
 }
@@ -86,8 +86,51 @@ export function expiringNotice({ in_ms: inMs, reason }) {
 
 export const slowNetworkNotice = () => notice("warn", gettext("Your connection is slow. Audio is kept here and sent as it can."));
 
-export const bufferFullNotice = (safeMs) =>
-  notice("danger", interpolate(gettext("Paused: nothing could be sent for 10 min. What you said until %(time)s is safe."), { time: formatDuration(safeMs) }));
+/** What is kept here without a catch-up is said at once; a long one takes its time. */
+const LONG_CATCH_UP_MS = 10_000;
+const RECOGNISER_CODES = [4502, 4504];
+
+/** phase: lost, sending (connected again, with audio that waited) or back. state: the recording's, error: why, or null. */
+export function connectionNotice({ phase, state, error, lateMs = 0 }) {
+  if (phase === "back") {
+    const text = interpolate(gettext("Back. %(late)s were sent late."), { late: formatLength(lateMs) });
+    return notice("ok", text, { help: state === "paused" ? gettext("The recording is paused: press Continue to go on.") : "" });
+  }
+  if (phase === "sending") {
+    if (lateMs < LONG_CATCH_UP_MS) return null;
+    return notice("info", interpolate(gettext("Back. Sending the %(late)s that were kept on this device…"), { late: formatLength(lateMs) }));
+  }
+  if (state !== "recording") return notice("warn", gettext("Connection lost. What you said is kept on this device…"));
+  if (!RECOGNISER_CODES.includes(error?.code)) return notice("warn", gettext("Connection lost. Still recording on this device (up to 10 min)…"));
+  return notice("warn", gettext("Captions are unavailable. We can keep recording and transcribe it later."), { actions: ["keep", "stop"] });
+}
+
+/** isFull: false once the person goes on. capturedMs: until when everything is kept here. */
+export function bufferFullNotice({ isFull }, { capturedMs, isConnected }) {
+  if (!isFull) return null;
+  const text = isConnected
+    ? gettext("Paused: nothing could be saved for 10 min. What you said until %(time)s is safe.")
+    : gettext("Paused: no connection for 10 min. What you said until %(time)s is safe.");
+  return notice("danger", interpolate(text, { time: formatDuration(capturedMs) }), {
+    help: gettext("It is kept on this device and sent as soon as that is possible. Keep this page open, and press Continue then."),
+  });
+}
+
+/** What is said of a recording that an earlier visit left behind. */
+export function recoveredText(startedAt, lengthMs) {
+  const values = { time: formatMoment(new Date(startedAt)), length: formatLength(lengthMs) };
+  return interpolate(gettext("A recording from %(time)s was interrupted (%(length)s)."), values);
+}
+
+export const recoveredHelp = () => gettext("What had not reached the server is kept in this browser. Recover sends it and finishes the recording.");
+
+export const askDiscard = () => gettext("Discard it? What is kept in this browser cannot be brought back.");
+
+/** The session was over, so what was held went into a new one. */
+export function resentNotice(startedAt, heldMs) {
+  const text = gettext("The recording from %(time)s could not be gone on with: too much time has passed. Its last %(length)s, which this browser had kept, are saved as a recording of their own.");
+  return notice("info", interpolate(text, { time: formatMoment(new Date(startedAt)), length: formatLength(heldMs) }));
+}
 
 export const microphoneLostNotice = (capturedMs) =>
   notice("warn", interpolate(gettext("The microphone went away at %(time)s. The recording is being finished."), { time: formatDuration(capturedMs) }));
@@ -100,6 +143,7 @@ function whatIsSafe(safeMs) {
 const FAILURE_WORDS = {
   4401: () => gettext("Please log in to record."),
   4403: () => gettext("Your account may not record here."),
+  4409: () => gettext("This recording was taken up by another page."),
   4408: () => gettext("The recording ended because nothing was sent for too long."),
   4415: () => gettext("The server could not read this audio."),
   4429: () => gettext("The server was sent more than it takes."),
@@ -138,6 +182,8 @@ const OUTCOME_WORDS = {
       actions: ["new"],
     }),
   lost: ({ safeMs }) => notice("danger", `${gettext("Connection lost.")} ${whatIsSafe(safeMs)}`, { actions: ["new"] }),
+  too_late: ({ safeMs }) =>
+    notice("danger", gettext("Too much time has passed to go on with this recording."), { help: whatIsSafe(safeMs), actions: ["new"] }),
   unreachable: () => notice("danger", gettext("The server cannot be reached."), { help: gettext("Nothing was saved."), actions: ["retry"] }),
   unfinished: ({ safeMs }) => notice("warn", gettext("The last words did not arrive in time."), { help: whatIsSafe(safeMs), actions: ["new"] }),
   failed,

@@ -10,9 +10,11 @@ import { gettext, interpolate } from "./i18n.js";
 import { KeepAwake } from "./keep-awake.js";
 import { LevelStrip } from "./level-strip.js";
 import { NoticeBox } from "./notice-box.js";
+import { bytesToMs } from "./pcm.js";
 import { RecordSettings } from "./record-settings.js";
 import * as words from "./record-words.js";
-import { FileRecording, MicrophoneRecording } from "./recording.js";
+import { FileRecording, MicrophoneRecording, RecoveredRecording } from "./recording.js";
+import { Recovery } from "./recovery.js";
 import { recall, remember } from "./storage.js";
 import { Shortcuts } from "./shortcuts.js";
 import { TranscriptionSocket } from "./transcription-socket.js";
@@ -23,6 +25,8 @@ const VISIT_KEY = "recording-visit";
 /** Ends after which everything that was said is stored. */
 const WHOLE_OUTCOMES = ["saved", "limit", "stopped_by_operator"];
 const BUSY = ["connecting", "recording", "paused", "finishing"];
+/** Good news need not stay. */
+const BACK_SHOWN_MS = 8000;
 
 class RecordPage {
   constructor(root) {
@@ -39,6 +43,11 @@ class RecordPage {
     this.strip = new LevelStrip(this.find("canvas"));
     this.awake = new KeepAwake();
     this.settings = new RecordSettings(this.find("settings"), this.find("log"));
+    this.recovery = new Recovery(this.find("recovered"), {
+      owner: root.dataset.owner,
+      onOffer: (text) => this.announcer.say(text),
+      onRecover: (left) => this.recover(left),
+    });
     this.recording = null;
     this.pageTitle = document.title;
     this.limitMs = Number(root.dataset.limitMs);
@@ -51,7 +60,12 @@ class RecordPage {
     this.find("pause").addEventListener("click", () => this.togglePause());
     this.find("new").addEventListener("click", () => this.reset());
     this.find("cancel").addEventListener("click", () => this.recording?.cancel());
-    this.notice.on({ retry: () => this.retry(), new: () => this.reset() });
+    this.notice.on({
+      retry: () => this.retry(),
+      new: () => this.reset(),
+      keep: () => this.notice.hide("connection"),
+      stop: () => this.recording?.stop?.(),
+    });
     this.connectCaptionTools();
     this.connectFile();
     this.connectPage();
@@ -59,6 +73,7 @@ class RecordPage {
     this.find("privacy").hidden = recall(VISIT_KEY, {}).hasRecorded === true;
     this.settings.fillMicrophones();
     this.showIdle();
+    this.recovery.connect();
   }
 
   connectCaptionTools() {
@@ -142,7 +157,11 @@ class RecordPage {
     this.notice.show(words.askingPermission(), { quietly: true });
     const { deviceId, noiseSuppression } = this.settings.values;
     const microphone = new Microphone({ workletUrl: this.root.dataset.workletUrl, deviceId, noiseSuppression });
-    const recording = this.follow(new MicrophoneRecording(this.makeSocket(this.settings.title), microphone));
+    const { title } = this.settings;
+    const config = this.settings.config(title);
+    const socket = this.makeSocket(makeSessionId(), { config });
+    const journal = this.recovery.begin(socket, { sessionId: this.sessionId, config, title });
+    const recording = this.follow(new MicrophoneRecording(socket, microphone, journal), title);
     try {
       await recording.start();
       this.notice.hide();
@@ -162,7 +181,8 @@ class RecordPage {
     this.find("file-progress").hidden = false;
     const audioFile = new AudioFile(file);
     const title = this.settings.title || file.name.slice(0, 200);
-    const recording = this.follow(new FileRecording(this.makeSocket(title), audioFile));
+    const socket = this.makeSocket(makeSessionId(), { config: this.settings.config(title) });
+    const recording = this.follow(new FileRecording(socket, audioFile), title);
     try {
       await recording.start(this.limitMs);
     } catch (error) {
@@ -172,10 +192,36 @@ class RecordPage {
     }
   }
 
+  /** Send what an earlier visit left behind and finish its session, or one of its own where that is over. */
+  recover(left) {
+    const { recording, held } = left;
+    const resume = { token: recording.resumeToken, heldFrom: held.startBytes - recording.basisBytes, pieces: held.pieces };
+    if (!recording.resumeToken) {
+      this.resend(left);
+      return;
+    }
+    this.prepare("recovered");
+    const socket = this.makeSocket(recording.sessionId, { resume });
+    this.recovery.continue(socket, left);
+    this.left = left;
+    this.follow(new RecoveredRecording(socket), recording.title).start();
+  }
+
+  resend(left) {
+    const { recording, held } = left;
+    this.prepare("recovered");
+    const socket = this.makeSocket(makeSessionId(), { config: recording.config });
+    this.recovery.continue(socket, left).moveTo(this.sessionId, held.startBytes);
+    this.leftMs = bytesToMs(held.endBytes - held.startBytes);
+    this.resent = recording.resumeToken ? recording : null; // without a token there never was a session before
+    this.follow(new RecoveredRecording(socket, held.pieces), recording.title).start();
+  }
+
   prepare(source) {
     remember(VISIT_KEY, { hasRecorded: true });
     this.lastFile = null;
     this.lostAtStart = null;
+    this.left = this.resent = null;
     this.root.dataset.source = source;
     this.find("saved").hidden = true;
     this.find("file-progress").hidden = true;
@@ -187,22 +233,26 @@ class RecordPage {
     this.showTimer(0);
   }
 
-  makeSocket(title) {
-    this.sessionId = makeSessionId();
-    const path = `${this.root.dataset.socketPath}${this.sessionId}`;
+  /** options: the config of a new session, or how to resume one. */
+  makeSocket(sessionId, options) {
+    this.sessionId = sessionId;
+    const path = `${this.root.dataset.socketPath}${sessionId}`;
     const url = new URL(path, location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    return new TranscriptionSocket(url.href, { config: this.settings.config(title) });
+    return new TranscriptionSocket(url.href, options);
   }
 
-  follow(recording) {
+  follow(recording, title) {
     this.recording = recording;
+    this.title = title;
     const on = (name, listener) =>
       recording.addEventListener(name, ({ detail }) => {
         if (this.recording === recording) listener(detail);
       });
     on("state", ({ state }) => this.showState(state));
+    on("connection", () => this.showState(recording.state));
     on("transcript", (detail) => this.showTranscript(detail));
+    on("revised", ({ from_segment: fromSegment }) => this.withdraw(fromSegment));
     on("level", (detail) => this.showLevel(detail));
     on("progress", () => this.showProgress());
     on("notice", (detail) => this.showNotice(detail));
@@ -213,6 +263,7 @@ class RecordPage {
   failToStart(notice, error) {
     this.lostAtStart = error.name;
     this.recording = null;
+    this.recovery.finish(true);
     this.find("file-progress").hidden = true;
     this.showIdle();
     this.notice.show(notice);
@@ -253,6 +304,7 @@ class RecordPage {
 
   showState(state) {
     this.root.dataset.state = state;
+    this.recovery.setAway(this.isBusy);
     const [tone, text] = this.stateWords(state);
     this.showPill([tone, text]);
     if (state !== "ready" && state !== "ended") this.announcer.say(text);
@@ -266,9 +318,16 @@ class RecordPage {
 
   /** A file is not recorded, and most of it is recognised after it was sent. */
   stateWords(state) {
+    if (this.isWithoutConnection) return ["warn", gettext("Reconnecting")];
     const isFile = this.root.dataset.source === "file";
     if (isFile && ["recording", "finishing"].includes(state)) return ["info", gettext("Transcribing…")];
     return STATES[state]();
+  }
+
+  /** The session is started, but its connection is lost and not yet made again. */
+  get isWithoutConnection() {
+    const { hasStarted = false, isConnected = true } = this.recording ?? {};
+    return this.isBusy && hasStarted && !isConnected;
   }
 
   showPill([tone, text]) {
@@ -292,13 +351,20 @@ class RecordPage {
   showConnection(state) {
     const pill = this.find("connection-pill");
     pill.hidden = !["recording", "paused", "finishing"].includes(state);
-    pill.dataset.tone = "ok";
-    pill.textContent = gettext("Connected · saving to the server");
+    pill.dataset.tone = this.isWithoutConnection ? "warn" : "ok";
+    pill.textContent = this.isWithoutConnection
+      ? gettext("Only on this device until you reconnect")
+      : gettext("Connected · saving to the server");
   }
 
   showTranscript(transcript) {
     this.captions.show(transcript);
     if (transcript.is_final) this.showWords();
+  }
+
+  withdraw(fromSegment) {
+    this.captions.withdraw(fromSegment);
+    this.showWords();
   }
 
   showWords() {
@@ -337,23 +403,44 @@ class RecordPage {
   }
 
   showNotice(detail) {
-    const notice = NOTICES[detail.name]?.(detail, this.recording);
-    if (notice) this.notice.show(notice, { about: detail.name });
-    else this.notice.hide(detail.name);
+    const { name } = detail;
+    const notice = NOTICES[name]?.(detail, this.recording);
+    if (notice) this.notice.show(notice, { about: name });
+    else this.notice.hide(name);
+    clearTimeout(this.backTimer);
+    if (detail.phase === "back") this.backTimer = setTimeout(() => this.notice.hide(name), BACK_SHOWN_MS);
   }
 
   showEnd(ended) {
-    const notice = words.outcomeNotice(ended);
+    clearTimeout(this.backTimer);
+    if (this.left?.held.pieces.length && ended.outcome === "too_late") {
+      this.resend(this.left);
+      return;
+    }
+    this.finishJournal(ended);
+    const notice = this.endNotice(ended);
     this.showPill(WHOLE_OUTCOMES.includes(ended.outcome) ? ["ok", gettext("Saved")] : STATES.ended());
     this.find("file-progress").hidden = true;
     this.captions.showInterim("");
-    this.showTimer(ended.sentMs);
+    this.showTimer(ended.capturedMs);
     const isSaved = this.hasTranscript(ended);
     // The card of what was saved has its own button for a new recording.
     if (notice) this.notice.show({ ...notice, actions: notice.actions.filter((name) => name !== "new" || !isSaved) });
     else this.notice.hide();
     if (isSaved) this.showSaved(ended);
     else if (!this.captions.words) this.find("empty").hidden = false;
+  }
+
+  endNotice(ended) {
+    if (this.resent && ended.outcome === "saved") return words.resentNotice(this.resent.startedAt, this.leftMs);
+    return words.outcomeNotice(ended);
+  }
+
+  /** What is not on the server stays in this browser, to be recovered; but nothing of a session that never began. */
+  finishJournal({ outcome, hasStarted, capturedMs, safeMs }) {
+    const isNothingLeft = WHOLE_OUTCOMES.includes(outcome) || capturedMs <= safeMs;
+    const wasRecovering = this.root.dataset.source === "recovered";
+    this.recovery.finish(WHOLE_OUTCOMES.includes(outcome) || (!wasRecovering && (isNothingLeft || !hasStarted)));
   }
 
   /** Whether there is anything on the server worth a link. */
@@ -365,7 +452,7 @@ class RecordPage {
   showSaved({ outcome, safeMs, stopped }) {
     const path = `${this.root.dataset.sessionPath}${this.sessionId}/`;
     const isWhole = WHOLE_OUTCOMES.includes(outcome);
-    const title = this.settings.title || this.lastFile?.name || "";
+    const { title } = this;
     const state = isWhole ? gettext("Saved") : gettext("Saved so far");
     this.setText("saved-title", title ? `${state}: ${title}` : state);
     const length = formatDuration(stopped?.audio_ms ?? safeMs);
@@ -414,7 +501,8 @@ const NOTICES = {
   recogniser: (detail) => words.recogniserNotice(detail),
   expiring: (detail) => words.expiringNotice(detail),
   network: ({ isSlow }) => (isSlow ? words.slowNetworkNotice() : null),
-  buffer_full: (_, recording) => words.bufferFullNotice(recording.safeMs),
+  connection: (detail) => words.connectionNotice(detail),
+  buffer_full: (detail, recording) => words.bufferFullNotice(detail, recording),
   microphone_lost: (_, recording) => words.microphoneLostNotice(recording.capturedMs),
 };
 

@@ -1,11 +1,13 @@
 /**
  * One recording, from the click to the last word: a source of audio, a socket, and what became of it. No DOM.
  *
- * Events: `state` {state}; `transcript` (the wire's event); `level` {peak, word}; `notice` {name, ...};
- * `progress` {sentMs, safeMs, queuedMs}; `ended` {outcome, safeMs, sentMs, error, stopped}.
+ * Events: `state` {state}; `connection` {isConnected}; `transcript` and `revised` (the wire's events);
+ * `level` {peak, word}; `notice` {name, ...}; `progress` {sentMs, safeMs, queuedMs};
+ * `ended` {outcome, safeMs, capturedMs, hasStarted, error, stopped}.
  *
- * States: connecting, recording, paused, finishing, ended.
- * Outcomes: saved, limit, stopped_by_operator, lost, unreachable, failed, cancelled, unfinished.
+ * States: connecting, recording, paused, finishing, ended. Whether there is a connection is told apart from them: a
+ * recording goes on without one.
+ * Outcomes: saved, limit, stopped_by_operator, lost, too_late, unreachable, failed, cancelled, unfinished.
  */
 
 import { LevelJudge } from "./level.js";
@@ -17,7 +19,11 @@ export const FINISH_TIMEOUT_MS = 10_000;
 export const FILE_FINISH_TIMEOUT_MS = 60_000;
 /** A file waits while this much of it is queued. */
 const FILE_QUEUE_BYTES = 256 * 1024;
+/** The service is asked for so long whether a recording of an earlier visit can be taken up. */
+export const RECOVER_TIMEOUT_MS = 30_000;
 const ORDERLY_ENDS = new Map([[4410, "limit"], [4490, "stopped_by_operator"]]);
+const STOPPED_OUTCOMES = { session_timeout: "limit", operator: "stopped_by_operator" };
+const NOTHING_TO_RESUME = 4404;
 const LOST_CODES = new Set([0, 1001, 1005, 1006, 1011, 1012]);
 
 class Recording extends EventTarget {
@@ -26,6 +32,7 @@ class Recording extends EventTarget {
     this.socket = socket;
     this.state = "idle";
     this.hasStarted = false;
+    this.isConnected = false;
     this.finishTimeoutMs = FINISH_TIMEOUT_MS;
     this._finishTimer = null;
     this._listen();
@@ -41,7 +48,7 @@ class Recording extends EventTarget {
 
   /** The whole of what was captured, sent or waiting. */
   get capturedMs() {
-    return bytesToMs(this.socket.sentBytes + this.socket.queuedBytes);
+    return bytesToMs(this.socket.endBytes);
   }
 
   cancel() {
@@ -53,6 +60,10 @@ class Recording extends EventTarget {
     const on = (name, listener) => this.socket.addEventListener(name, ({ detail }) => listener(detail));
     on("transcription_started", () => this._onStarted());
     on("transcript", (detail) => this._forward("transcript", detail));
+    on("revised", (detail) => this._forward("revised", detail));
+    on("reconnecting", (detail) => this._onReconnecting(detail));
+    on("resumed", (detail) => this._onResumed(detail));
+    on("caught-up", (detail) => this._onCaughtUp(detail));
     on("recogniser_status", (detail) => this._notice("recogniser", detail));
     on("session_expiring", (detail) => this._notice("expiring", detail));
     on("network", (detail) => this._notice("network", detail));
@@ -63,7 +74,31 @@ class Recording extends EventTarget {
 
   _onStarted() {
     this.hasStarted = true;
+    this._setConnected(true);
     if (this.state === "connecting") this._become("recording");
+  }
+
+  _onReconnecting({ attempt, error }) {
+    clearTimeout(this._finishTimer); // the last words cannot come now; the socket knows when to give up
+    this._setConnected(false);
+    if (attempt === 1 || error) this._notice("connection", { phase: "lost", state: this.state, error });
+  }
+
+  _onResumed({ lateBytes }) {
+    this._setConnected(true);
+    this._restartFinishTimer();
+    this._notice("connection", { phase: "sending", state: this.state, lateMs: bytesToMs(lateBytes) });
+  }
+
+  _onCaughtUp({ lateBytes }) {
+    this._notice("buffer_full", { isFull: false });
+    this._notice("connection", { phase: "back", state: this.state, lateMs: bytesToMs(lateBytes) });
+  }
+
+  _setConnected(isConnected) {
+    if (this.isConnected === isConnected) return;
+    this.isConnected = isConnected;
+    this._forward("connection", { isConnected });
   }
 
   _onProgress() {
@@ -78,7 +113,7 @@ class Recording extends EventTarget {
   }
 
   _restartFinishTimer() {
-    if (this.state !== "finishing") return;
+    if (this.state !== "finishing" || (this.hasStarted && !this.isConnected)) return;
     clearTimeout(this._finishTimer);
     this._finishTimer = setTimeout(() => {
       this._end("unfinished", null);
@@ -95,8 +130,9 @@ class Recording extends EventTarget {
     clearTimeout(this._finishTimer);
     this._become("ended");
     this._release();
-    const { safeMs, sentMs, hasStarted } = this;
-    this._forward("ended", { outcome, safeMs, sentMs, hasStarted, error: closed?.error ?? null, stopped: closed?.stopped ?? null });
+    const { safeMs, capturedMs, hasStarted } = this;
+    const { error = null, stopped = null } = closed ?? {};
+    this._forward("ended", { outcome, safeMs, capturedMs, hasStarted, error, stopped });
   }
 
   _become(state) {
@@ -116,9 +152,10 @@ class Recording extends EventTarget {
 }
 
 /** What the end of the connection means to the person. closed: the socket's `closed` event. */
-export function outcomeOf({ code, error, stopped }, hasStarted) {
-  if (code === 1000 && stopped) return "saved";
+export function outcomeOf({ code, reason, error, stopped }, hasStarted) {
+  if (code === 1000 && stopped) return STOPPED_OUTCOMES[stopped.reason] ?? "saved";
   const told = error?.code ?? code;
+  if (told === NOTHING_TO_RESUME || error?.reason === "resume_window_over" || reason === "audio_forgotten") return "too_late";
   if (ORDERLY_ENDS.has(told)) return ORDERLY_ENDS.get(told);
   if (error && (error.code === code || LOST_CODES.has(code) || !hasStarted)) return "failed";
   if (LOST_CODES.has(code)) return hasStarted ? "lost" : "unreachable";
@@ -126,12 +163,13 @@ export function outcomeOf({ code, error, stopped }, hasStarted) {
 }
 
 export class MicrophoneRecording extends Recording {
-  constructor(socket, microphone) {
+  /** journal: keeps the audio in the browser too; null where that is not possible. */
+  constructor(socket, microphone, journal = null) {
     super(socket);
     this.microphone = microphone;
+    this.journal = journal;
     this.judge = new LevelJudge();
     this.levelWord = "normal";
-    this._isBufferFull = false;
     microphone.addEventListener("block", ({ detail }) => this._onBlock(detail));
     microphone.addEventListener("mute", () => this._notice("level", { word: "silent" }));
     microphone.addEventListener("unmute", () => this._notice("level", { word: "normal" }));
@@ -151,12 +189,17 @@ export class MicrophoneRecording extends Recording {
     if (this.state === "connecting") this.socket.open();
   }
 
+  /** What was said until now becomes final, instead of waiting for the next words. */
   pause() {
-    if (this.state === "recording") this._become("paused");
+    if (this.state !== "recording") return;
+    this.socket.finalize();
+    this._become("paused");
   }
 
   resume() {
-    if (this.state === "paused") this._become("recording");
+    if (this.state !== "paused") return;
+    this._notice("buffer_full", { isFull: false });
+    this._become("recording");
   }
 
   async stop() {
@@ -168,14 +211,19 @@ export class MicrophoneRecording extends Recording {
 
   _onBlock({ pcm, peak, durationMs }) {
     if (this.state === "paused" || this.state === "ended") return;
-    if (!this.socket.send(pcm) && !this._isBufferFull) {
-      this._isBufferFull = true;
-      this._notice("buffer_full");
-    }
+    if (this.socket.send(pcm)) this.journal?.append(pcm);
+    else this._onBufferFull();
     const word = this.judge.feed(peak, durationMs);
     this._forward("level", { peak, word });
     if (word !== this.levelWord) this._notice("level", { word });
     this.levelWord = word;
+  }
+
+  /** Nothing more can be held. What was said until now is; going on is for the person to decide. */
+  _onBufferFull() {
+    if (this.state !== "recording") return;
+    this._become("paused");
+    this._notice("buffer_full", { isFull: true });
   }
 
   /** The device is gone; what it heard is finished like a stop. */
@@ -232,5 +280,52 @@ export class FileRecording extends Recording {
 
   _release() {
     this.audioFile.release();
+  }
+}
+
+/** Audio of an earlier visit that this browser kept: its session is resumed, or a new one made for it, and finished. */
+export class RecoveredRecording extends Recording {
+  /** socket: with what is held, to resume with. pieces: what is held, where the socket starts a new session. */
+  constructor(socket, pieces = []) {
+    super(socket);
+    this.pieces = pieces;
+    this.finishTimeoutMs = FILE_FINISH_TIMEOUT_MS;
+    this._recoverTimer = null;
+  }
+
+  start() {
+    this._become("connecting");
+    this._recoverTimer = setTimeout(() => {
+      this._end("unreachable", null);
+      this.socket.close();
+    }, RECOVER_TIMEOUT_MS);
+    for (const piece of this.pieces) this.socket.send(piece);
+    this.socket.open();
+    this.socket.stop();
+  }
+
+  _onStarted() {
+    this.hasStarted = true;
+    this._setConnected(true);
+    clearTimeout(this._recoverTimer);
+    this._become("finishing");
+    this._restartFinishTimer();
+  }
+
+  _onResumed(resumed) {
+    if (this.hasStarted) super._onResumed(resumed);
+    else this._onStarted();
+  }
+
+  _onReconnecting(detail) {
+    if (this.hasStarted) super._onReconnecting(detail);
+  }
+
+  _onCaughtUp() {
+    // all of it is late; that is what the person asked for
+  }
+
+  _release() {
+    clearTimeout(this._recoverTimer);
   }
 }

@@ -327,7 +327,7 @@ export class TranscriptionSocket extends EventTarget {
     this.sentBytes = this.safeBytes = audioOffset;
     const lateBytes = Math.max(0, this._held.end - Math.max(this._receivedAtLoss, audioOffset));
     this.receivedBytes = audioOffset;
-    this._lostAt = null;
+    this._lostAt = this.lastError = null;
     this._isFinalizeSent = false;
     this._catchUp = { at: this._held.end, lateBytes };
     this._setTimer("stable", () => (this._attempt = 0), STABLE_MS);

@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { FINISH_TIMEOUT_MS, FileRecording, MicrophoneRecording, outcomeOf } from "../../../static/js/recording.js";
-import { TranscriptionSocket } from "../../../static/js/transcription-socket.js";
+import {
+  FINISH_TIMEOUT_MS,
+  FileRecording,
+  MicrophoneRecording,
+  outcomeOf,
+  RECOVER_TIMEOUT_MS,
+  RecoveredRecording,
+} from "../../../static/js/recording.js";
+import { LONGEST_RETRY_MS, MAX_HELD_BYTES, TranscriptionSocket } from "../../../static/js/transcription-socket.js";
 import { FakeClock } from "./fake-clock.js";
 import { FakeWebSocket } from "./fake-web-socket.js";
 
@@ -127,6 +134,117 @@ test("nothing is sent while paused", async () => {
   assert.equal(server.audioBytes, 3200);
 });
 
+test("a pause ends the utterance, so that its last words become final", async () => {
+  const { recording, microphone, server } = await record();
+  server.start(null);
+  microphone.say(3200);
+  recording.pause();
+  assert.equal(server.messages.at(-1).type, "finalize");
+});
+
+function reconnect() {
+  clock.tick(LONGEST_RETRY_MS);
+  return FakeWebSocket.last;
+}
+
+test("a recording goes on without a connection, says so, and says how much was late", async () => {
+  const { recording, microphone, server, heard } = await record();
+  server.start(null, "token");
+  server.drop(1006);
+  assert.deepEqual([recording.state, recording.isConnected], ["recording", false]);
+  microphone.say(64_000);
+  reconnect().resume(0);
+  assert.equal(recording.isConnected, true);
+  const phases = heard.notices.filter(({ name }) => name === "connection").map(({ phase, lateMs }) => [phase, lateMs]);
+  assert.deepEqual(phases, [["lost", undefined], ["sending", 2000], ["back", 2000]]);
+  assert.equal(FakeWebSocket.last.audioBytes, 64_000);
+});
+
+test("last words are waited for as long as there is no connection", async () => {
+  const { recording, server, heard } = await record();
+  server.start(null, "token");
+  server.drop(1006);
+  await recording.stop();
+  clock.tick(3 * FINISH_TIMEOUT_MS);
+  assert.equal(recording.state, "finishing");
+  FakeWebSocket.last.resume(0);
+  assert.equal(FakeWebSocket.last.messages.at(-1).type, "stop_transcription");
+  clock.tick(FINISH_TIMEOUT_MS);
+  assert.equal(heard.ended[0].outcome, "unfinished");
+});
+
+test("a full buffer pauses, and the person goes on", async () => {
+  const { recording, microphone, server, heard } = await record();
+  server.start(null, "token");
+  server.drop(1006);
+  microphone.say(MAX_HELD_BYTES);
+  microphone.say(3200);
+  microphone.say(3200);
+  assert.equal(recording.state, "paused");
+  const full = () => heard.notices.filter(({ name }) => name === "buffer_full").map(({ isFull }) => isFull);
+  assert.deepEqual(full(), [true]);
+  recording.resume();
+  microphone.say(3200);
+  assert.deepEqual([recording.state, full()], ["paused", [true, false, true]]);
+  const second = reconnect();
+  second.resume(0);
+  second.ack(MAX_HELD_BYTES, null);
+  recording.resume();
+  microphone.say(3200);
+  assert.equal(recording.state, "recording");
+});
+
+test("what is captured goes into the journal, what is refused does not", async () => {
+  const journal = { bytes: 0, append(pcm) { this.bytes += pcm.byteLength; } };
+  const microphone = new FakeMicrophone();
+  const recording = new MicrophoneRecording(makeSocket(), microphone, journal);
+  await recording.start();
+  microphone.say(3200);
+  microphone.say(MAX_HELD_BYTES);
+  assert.equal(journal.bytes, 3200);
+});
+
+function recover(pieces = []) {
+  const resume = { token: "token", heldFrom: 1000, pieces: [new Uint8Array(2000)] };
+  const options = pieces.length ? {} : { resume };
+  const recording = new RecoveredRecording(new TranscriptionSocket("ws://speech.test/a", { WebSocketClass: FakeWebSocket, ...options }), pieces);
+  const heard = watch(recording);
+  recording.start();
+  return { recording, heard, server: FakeWebSocket.last };
+}
+
+test("a recording of an earlier visit is sent and finished", () => {
+  const { recording, heard, server } = recover();
+  server.resume(1000);
+  assert.equal(server.audioBytes, 2000);
+  assert.equal(server.messages.at(-1).type, "stop_transcription");
+  assert.deepEqual([recording.state, heard.notices], ["finishing", []]);
+  server.tell({ event: "transcription_stopped", reason: "client", audio_ms: 93, safe: 3000 });
+  server.drop(1000);
+  assert.equal(heard.ended[0].outcome, "saved");
+});
+
+test("a recording whose session is over is told as too late", () => {
+  const { heard, server } = recover();
+  server.greet();
+  server.fail(4404, { retryable: false });
+  assert.deepEqual([heard.ended[0].outcome, heard.ended[0].hasStarted], ["too_late", false]);
+});
+
+test("a recording that nobody answers for is given up for now", () => {
+  const { heard, server } = recover();
+  server.drop(1006);
+  clock.tick(RECOVER_TIMEOUT_MS);
+  assert.equal(heard.ended[0].outcome, "unreachable");
+});
+
+test("what was held goes into a session of its own", () => {
+  const { server } = recover([new Uint8Array(300), new Uint8Array(200)]);
+  server.start(null, "other");
+  assert.equal(server.audioBytes, 500);
+  assert.equal(server.messages.at(-1).type, "stop_transcription");
+});
+
 test("last words that never come are given up ten seconds after the last sign of life", async () => {
   const { recording, server, heard } = await record();
   server.start(null);
@@ -209,6 +327,10 @@ for (const [outcome, closed, hasStarted] of [
   ["lost", { code: 1012, error: null, stopped: null }, true],
   ["unreachable", { code: 1006, error: null, stopped: null }, false],
   ["unreachable", { code: 0, error: null, stopped: null }, false],
+  ["limit", { code: 1000, error: null, stopped: { reason: "session_timeout" } }, true],
+  ["too_late", { code: 4410, error: { code: 4410, reason: "resume_window_over" }, stopped: null }, true],
+  ["too_late", { code: 4404, error: { code: 4404 }, stopped: null }, true],
+  ["lost", { code: 0, reason: "resume_window_over", error: null, stopped: null }, true],
   ["failed", { code: 4503, error: { code: 4503 }, stopped: null }, false],
   ["failed", { code: 4502, error: { code: 4502 }, stopped: null }, true],
   ["failed", { code: 1009, error: null, stopped: null }, true],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { countWords, formatDuration, formatLeft, formatSeconds, formatWait } from "../../../static/js/format.js";
+import { countWords, formatDuration, formatLeft, formatLength, formatMoment, formatSeconds, formatWait } from "../../../static/js/format.js";
 import { LevelJudge } from "../../../static/js/level.js";
 import { connectionWords, formatMeasured, SoundWatch, stateOf, stateWords } from "../../../static/js/live-words.js";
 import * as words from "../../../static/js/record-words.js";
@@ -45,6 +45,41 @@ test("a lost connection says until when everything is saved", () => {
   assert.deepEqual(notice.actions, ["new"]);
 });
 
+test("a recording without a connection is told in plain words", () => {
+  const say = (detail) => words.connectionNotice({ state: "recording", error: null, ...detail });
+  assert.equal(say({ phase: "lost" }).text, "Connection lost. Still recording on this device (up to 10 min)…");
+  assert.equal(say({ phase: "lost", state: "finishing" }).text, "Connection lost. What you said is kept on this device…");
+  assert.equal(say({ phase: "sending", lateMs: 4000 }), null);
+  assert.equal(say({ phase: "sending", lateMs: 200_000 }).text, "Back. Sending the 3 min 20 s that were kept on this device…");
+  assert.equal(say({ phase: "back", lateMs: 4200 }).text, "Back. 4 s were sent late.");
+  assert.equal(say({ phase: "back", lateMs: 4200, state: "paused" }).help, "The recording is paused: press Continue to go on.");
+});
+
+test("a recogniser that is down leaves the choice to go on recording", () => {
+  const notice = words.connectionNotice({ phase: "lost", state: "recording", error: { code: 4502 } });
+  assert.equal(notice.text, "Captions are unavailable. We can keep recording and transcribe it later.");
+  assert.deepEqual(notice.actions, ["keep", "stop"]);
+});
+
+test("a full buffer says until when everything is safe", () => {
+  const recording = { capturedMs: 252_000, isConnected: false };
+  const text = "Paused: no connection for 10 min. What you said until 04:12 is safe.";
+  assert.equal(words.bufferFullNotice({ isFull: true }, recording).text, text);
+  assert.equal(words.bufferFullNotice({ isFull: false }, recording), null);
+});
+
+test("a slow recogniser is told in whole seconds", () => {
+  assert.equal(words.recogniserNotice({ state: "lagging", lag_ms: 6240 }).text, "Captions are running 6 s behind.");
+});
+
+test("an interrupted recording is told by its time and length", () => {
+  const at = new Date(2026, 0, 5, 10, 42);
+  assert.equal(formatMoment(at, new Date(2026, 0, 5, 18)), "10:42");
+  assert.equal(formatMoment(at, new Date(2026, 0, 6)), "Jan 5, 10:42");
+  assert.deepEqual([400, 20_000, 200_000, 3_780_000].map(formatLength), ["1 s", "20 s", "3 min 20 s", "1 h 3 min"]);
+  assert.match(words.recoveredText(Date.now(), 200_000), /^A recording from \d\d:\d\d was interrupted \(3 min 20 s\)\.$/);
+});
+
 test("a full site says when to try again, and that nothing was saved", () => {
   const error = { code: 4503, reason: "at_capacity", retry_after_ms: 100_000, request_id: "r1" };
   const notice = words.outcomeNotice({ outcome: "failed", safeMs: 0, error });
@@ -54,7 +89,7 @@ test("a full site says when to try again, and that nothing was saved", () => {
 });
 
 test("every outcome has words, or is the saved card's", () => {
-  const outcomes = ["saved", "limit", "stopped_by_operator", "lost", "unreachable", "failed", "cancelled", "unfinished"];
+  const outcomes = ["saved", "limit", "stopped_by_operator", "lost", "too_late", "unreachable", "failed", "cancelled", "unfinished"];
   for (const outcome of outcomes) {
     const notice = words.outcomeNotice({ outcome, safeMs: 0, error: { code: 4500, message: "Our fault." } });
     assert.equal(notice === null, outcome === "saved", outcome);
