@@ -120,6 +120,8 @@ def _judge(step: Step) -> TranscriptionError | None:
             epoch=step.epoch,
             index__gte=step.expected_seq,
             index__lt=step.expected_seq + len(step.segments),
+            # A tail of the same holder's end may have the same index.
+            tail__in={segment.tail for segment in step.segments},
         ).count()
         is_stored = stored == len(step.segments)
     else:

@@ -19,16 +19,22 @@ django.setup()
 from transcription.database_threads import DatabaseThreads  # noqa: E402 - needs Django's settings
 from transcription.errors import TranscriptionError  # noqa: E402
 from transcription.metrics import COMMIT_RETRIES_TOTAL  # noqa: E402
+from transcription.principals import LOCAL, Principal  # noqa: E402
 from transcription.store import Store  # noqa: E402
 from transcription.tests.sessions import new_session, segment, step  # noqa: E402
 from transcription.workers import register  # noqa: E402
 
 
-async def race_to_start(store: Store, name: str, sessions: int) -> dict[str, Any]:
+async def race_to_start(store: Store, name: str, sessions: int, principal: Principal = LOCAL) -> dict[str, Any]:
     """Start many sessions at once. Says how many were let in and why the others were not."""
-    names = [new_session(f"{name}-{number}") for number in range(sessions)]
+    names = [new_session(f"{name}-{number}", principal) for number in range(sessions)]
     results = await asyncio.gather(*map(store.create, names), return_exceptions=True)
     return {"started": sum(not isinstance(r, BaseException) for r in results), "refused": _reasons(results)}
+
+
+async def race_as_anna(store: Store, name: str, sessions: int) -> dict[str, Any]:
+    """The same for one owner, the user with the key 1."""
+    return await race_to_start(store, name, sessions, Principal("user", user_id=1))
 
 
 async def race_for_one(store: Store, name: str, attempts: int) -> dict[str, Any]:
@@ -60,18 +66,18 @@ def _reasons(results: Sequence[Any]) -> list[str]:
     return [getattr(r, "reason", type(r).__name__) for r in results if isinstance(r, BaseException)]
 
 
-async def main(mode: str, name: str, number: int, max_sessions: int) -> None:
+async def main(mode: str, name: str, number: int, max_sessions: int, max_sessions_per_owner: int = 0) -> None:
     threads = DatabaseThreads()
     worker_id = uuid.uuid4()
     await threads.run(register, worker_id)
-    store = Store(worker_id, threads=threads, max_sessions=max_sessions)
+    store = Store(worker_id, threads=threads, max_sessions=max_sessions, max_sessions_per_owner=max_sessions_per_owner)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    work = {"start": race_to_start, "one": race_for_one, "write": write}[mode]
+    work = {"start": race_to_start, "anna": race_as_anna, "one": race_for_one, "write": write}[mode]
     print(json.dumps(await work(store, name, number)), flush=True)
     await store.aclose()
     await threads.aclose()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])))

@@ -197,6 +197,15 @@ async def test_two_processes_never_let_in_more_than_there_are_places(threads: Da
     assert await threads.run(TranscriptionSession.objects.filter(state="live").count) == 12
 
 
+async def test_row_60_two_processes_never_let_an_owner_have_more_than_its_share(
+    threads: DatabaseThreads, store: Store
+) -> None:
+    await threads.run(get_user_model().objects.create_user, "anna", pk=1)
+    answers = await together(["anna", "a", "15", "50", "5"], ["anna", "b", "15", "50", "5"])
+    assert sum(answer["started"] for answer in answers) == 5
+    assert {reason for answer in answers for reason in answer["refused"]} == {"too_many_sessions"}
+
+
 async def test_of_two_processes_one_starts_an_id(threads: DatabaseThreads, store: Store) -> None:
     answers = await together(["one", "same", "20", "12"], ["one", "same", "20", "12"])
     assert sum(answer["started"] for answer in answers) == 1

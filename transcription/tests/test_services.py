@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.contrib.auth import get_user_model
 from django.db import connections
+from django.utils import timezone
 
 from transcription.errors import SessionTaken, TooFast
 from transcription.models import TranscriptionSession, TranscriptSegment
@@ -119,6 +120,22 @@ def test_only_a_live_session_can_be_asked_to_stop(live: TranscriptionSession, op
     TranscriptionSession.objects.update(state="completed")
     assert request_stop(live, operator, "Lunch") is False
     assert TranscriptionSession.objects.get().stop_requested_at is None
+
+
+def test_a_detached_session_is_stopped_at_once(live: TranscriptionSession, operator: Any) -> None:
+    detached_at = timezone.now()
+    TranscriptionSession.objects.update(state="detached", detached_at=detached_at, resume_until=detached_at)
+    assert request_stop(live, operator, "Lunch") is True
+    live.refresh_from_db()
+    assert (live.state, live.end_reason, live.ended_at) == ("completed", "operator", detached_at)
+    assert (live.stop_reason, live.stop_requested_by_id, live.resume_until) == ("Lunch", operator.pk, None)
+    assert request_stop(live, operator, "Dinner") is False
+
+
+def test_it_deletes_a_detached_session(live: TranscriptionSession) -> None:
+    TranscriptionSession.objects.update(state="detached")
+    delete_session(live)
+    assert not TranscriptionSession.objects.exists()
 
 
 def test_a_stop_is_asked_for_without_the_channel_layer(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from transcription.errors import TranscriptionError
 from transcription.models import TranscriptionSession, Worker
 from transcription.reaper import MAX_REAPED_AT_ONCE, ResumeBounds
 from transcription.store import Ending, Fenced, SessionHandle, Store
+from transcription.tests.benches import TOKEN_DIGEST, resume
 from transcription.tests.sessions import (
     Clock,
     ScriptedThreads,
@@ -80,11 +82,11 @@ def make_row(
     return make
 
 
-async def live_session(threads: ScriptedThreads, name: str, worker: WorkerRow) -> Any:
-    """A live session of a worker, with one segment."""
+async def live_session(threads: ScriptedThreads, name: str, worker: WorkerRow, *, digest: str = "") -> Any:
+    """A live session of a worker, with one segment; with a digest it can be resumed."""
     await threads.run(register, worker.id)
     store = Store(worker.id, threads=threads, max_sessions=1000)
-    handle = await store.create(new_session(name))
+    handle = await store.create(replace(new_session(name), resume_token_digest=digest))
     await store.commit(step(handle, segment(0), committed_bytes=32000))
     await store.aclose()
     return handle
@@ -275,6 +277,76 @@ async def test_it_forgets_rows_of_processes_long_gone(
     await reap_as_old_hand(mine, clock)
     assert [row.pk for row in await threads.run(lambda: list(Worker.objects.all()))] == [mine.id]
     assert (await threads.run(row_of, "theirs")).state == "completed"
+
+
+async def test_row_31_a_lost_workers_session_is_detached_and_interrupted_when_nobody_resumes_it(
+    threads: ScriptedThreads, make_row: Callable[..., WorkerRow], clock: Clock
+) -> None:
+    lost, mine = make_row(), make_row()
+    handle = await live_session(threads, "lost", lost, digest=TOKEN_DIGEST)
+    await threads.run(silence, lost.id, 21)
+    assert await reap_as_old_hand(mine, clock) == 1
+    row = await threads.run(row_of, "lost")
+    assert (row.state, row.end_reason, row.ended_at, row.epoch) == ("detached", "worker_lost", None, handle.epoch)
+    assert row.detached_at is not None
+    assert row.resume_until is not None
+    assert row.resume_until - row.detached_at == timedelta(seconds=600)
+    await threads.run(change_row, "lost", resume_until=Now())
+    expired = REGISTRY.get_sample_value("speech_sessions_expired_total") or 0
+    assert await mine.reap() == 0
+    row = await threads.run(row_of, "lost")
+    assert (row.state, row.end_reason, row.ended_at) == ("interrupted", "worker_lost", row.detached_at)
+    assert len(await threads.run(rows_of, handle)) == 1
+    assert REGISTRY.get_sample_value("speech_sessions_expired_total") == expired + 1
+
+
+async def test_a_session_can_be_resumed_no_longer_than_it_may_last(
+    threads: ScriptedThreads, make_row: Callable[..., WorkerRow], clock: Clock
+) -> None:
+    lost, mine = make_row(), make_row()
+    await live_session(threads, "lost", lost, digest=TOKEN_DIGEST)
+    await threads.run(change_row, "lost", started_at=Now() - timedelta(seconds=1700))
+    await threads.run(silence, lost.id, 21)
+    await reap_as_old_hand(mine, clock)
+    row = await threads.run(row_of, "lost")
+    assert row.started_at is not None
+    assert row.resume_until is not None
+    assert row.resume_until - row.started_at == timedelta(seconds=1800)
+
+
+async def test_it_tells_of_sessions_that_another_connection_has_taken(
+    threads: ScriptedThreads,
+    make_row: Callable[..., WorkerRow],
+    told_lost: list[tuple[SessionHandle, TranscriptionError]],
+) -> None:
+    held: set[SessionHandle] = set()
+    mine, other = make_row(held), make_row()
+    kept = await live_session(threads, "kept", mine)
+    taken = await live_session(threads, "taken", mine, digest=TOKEN_DIGEST)
+    held.update((kept, taken))
+    await mine.check_held()
+    assert told_lost == []
+    store = Store(other.id, threads=threads, max_sessions=1000)
+    await threads.run(register, other.id)
+    await store.take(resume("taken"))
+    await mine.check_held()
+    assert [(handle, error.code) for handle, error in told_lost] == [(taken, 4409)]
+    await store.aclose()
+
+
+async def test_a_stop_asked_for_before_the_session_was_taken_reaches_its_new_holder(
+    threads: ScriptedThreads, make_row: Callable[..., WorkerRow], told: list[tuple[str, StopRequest]]
+) -> None:
+    mine = make_row()
+    await live_session(threads, "mine", mine, digest=TOKEN_DIGEST)
+    await threads.run(change_row, "mine", stop_requested_at=Now())
+    await mine.check_stops()
+    store = Store(mine.id, threads=threads, max_sessions=1000)
+    await store.take(resume("mine"))
+    for _ in range(2):
+        await mine.check_stops()
+    assert told == [("mine", StopRequest("", ""))] * 2
+    await store.aclose()
 
 
 async def test_it_passes_on_each_stop_of_its_own_sessions_once(
