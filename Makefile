@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements test-tools test-python test-databases test-js test-browser clean
+.PHONY: help serve test install lint format requirements test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,7 +44,10 @@ test-python: $(DEV) ## Python tests, on SQLite
 	$(PY) -m pytest $(AT_ONCE) $(PYTEST_ARGS)
 
 test-databases: $(DEV) ## The tests that touch a database once more, on PostgreSQL with Redis
-	scripts/with-services $(PY) -m pytest -m databases $(AT_ONCE) $(PYTEST_ARGS)
+	scripts/with-services $(PY) -m pytest -m "databases and not long" $(AT_ONCE) $(PYTEST_ARGS)
+
+test-long: $(DEV) ## The tests that take tens of seconds each by their nature (some minutes)
+	$(PY) -m pytest -m long $(PYTEST_ARGS)
 
 test-js: ## JavaScript tests
 	node --test $$(find transcription/tests/js -name '*.test.js' -o -name '*.test.mjs')

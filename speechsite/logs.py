@@ -183,7 +183,8 @@ class _Exchange:
     async def receive(self) -> Any:
         message = await self._receive()
         if message["type"] == "websocket.disconnect" and not self.closed:
-            self._close(message.get("code") or ABNORMAL_CLOSE)
+            # uvicorn tells its own closes as members of an enumeration.
+            self._close(int(message.get("code") or ABNORMAL_CLOSE))
         return message
 
     async def send(self, message: Any) -> None:

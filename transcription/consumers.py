@@ -277,14 +277,20 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 continue
             if isinstance(event, Failed):
                 error = event.error
-            try:
-                for text in self._dialect.render(event):
-                    await self.send(text_data=text)
-            except OSError:
-                # The server's way of saying that the client has just gone.
-                self._gone = True
+            for text in self._dialect.render(event):
+                await self._tell(text)
         if not self._gone:
             await self._close(self._closing_error(error))
+
+    async def _tell(self, text: str) -> None:
+        if self._gone:
+            return
+        try:
+            await self.send(text_data=text)
+        except (OSError, RuntimeError):
+            # The server's ways of saying that the client has just gone, and that it closed the connection itself
+            # (1009 to a huge message, 1011 to a peer that answers no ping).
+            self._gone = True
 
     def _closing_error(self, last: TranscriptionError | None) -> TranscriptionError | None:
         """The error that ended the connection; one that did not (a first bad message) must not name its close."""
@@ -293,7 +299,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _close(self, error: TranscriptionError | None) -> None:
         code = self._dialect.close_code(error)
         metrics.WS_CLOSED_TOTAL.labels(code=str(code)).inc()
-        await self.close(code)
+        with contextlib.suppress(OSError, RuntimeError):  # as in _tell
+            await self.close(code)
 
     async def _watch(self) -> None:
         """Ends a connection that does not start in time; returns when it is read too slowly."""
