@@ -6,6 +6,9 @@ RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 # Test modules side by side; each starts servers of its own, so more than two crowd a small machine.
 AT_ONCE := -n 2 --dist loadfile
+DB := sqlite
+UNDER_LOAD = $(if $(filter postgres,$(DB)),scripts/with-services) $(PY) -m transcription.tests.chaos $@ --database $(DB) \
+	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SEED),--seed $(SEED))
 # --no-input: a question about credentials would wait for ever where nobody sees it.
 # --no-compile: compiling all 5,000 files takes a third of the time; what is used is compiled when it is.
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes
@@ -14,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements test-tools test-python test-databases test-long test-js test-browser clean
+.PHONY: help serve test install lint format requirements chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +57,15 @@ test-js: ## JavaScript tests
 
 test-browser: $(DEV) ## Browser tests, in Chromium
 	$(PY) -m pytest transcription/tests/browser $(PYTEST_ARGS)
+
+chaos: test-long ## The slow tests, then 10 minutes of faults under load (MINUTES= SESSIONS= DB=postgres SEED=)
+	$(UNDER_LOAD)
+
+rolling: $(DEV) ## Replace the workers every minute under load and check what was lost (the same parameters)
+	$(UNDER_LOAD)
+
+soak: $(DEV) ## An hour of steady load: nothing may grow (the same parameters)
+	$(UNDER_LOAD)
 
 test-tools:
 	@scripts/install-test-tools

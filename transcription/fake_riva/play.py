@@ -99,11 +99,11 @@ class Play:
             is_speech = bool(result.is_final and text)
             if is_speech:
                 hypothesis.transcript += PADDING * (self._script.padding_bytes // len(PADDING))
-            for _ in range(2 if self._script.duplicate_finals and is_speech else 1):
-                await self._context.write(response)
-            if is_speech:
+                # Before it is sent: what somebody has of it is never more than what is recorded.
                 self._record.finals.append(text)
                 self._stage.on_final(self._record, text)
+            for _ in range(2 if self._script.duplicate_finals and is_speech else 1):
+                await self._context.write(response)
             self._record.interims += not result.is_final
             self._stage.notify()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -24,8 +25,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 class ScriptedRiva:
     """`async with ScriptedRiva([Script(...)]) as riva:` listens at riva.address.
 
-    scripts: one for each stream in the order of opening; further ones follow default, which may be exchanged
-    while it runs. refuse_over: streams held at once, beyond them RESOURCE_EXHAUSTED. refuse_next: so many of
+    scripts: one for each stream in the order of opening; further ones follow default. Both may be changed while it
+    runs. refuse_over: streams held at once, beyond them RESOURCE_EXHAUSTED. refuse_next: so many of
     the next streams are refused with it. max_concurrent_streams: beyond them gRPC lets streams wait without a
     word. models: name -> parameters; None: the question is not implemented. credentials: for TLS.
     on_final: called with every final sent.
@@ -53,7 +54,7 @@ class ScriptedRiva:
         self.on_final = on_final
         self.port = port
         self._host = host
-        self._scripts = list(scripts)
+        self.scripts = deque(scripts)
         self._refuse_over = refuse_over
         self._max_concurrent_streams = max_concurrent_streams
         self._credentials = credentials
@@ -143,11 +144,10 @@ class ScriptedRiva:
             self.refused += 1
             self.notify()
             return None
-        index = len(self.streams)
-        record = StreamRecord(index, metadata)
+        record = StreamRecord(len(self.streams), metadata)
         self.streams.append(record)
         self.notify()
-        return (self._scripts[index] if index < len(self._scripts) else self.default), record
+        return (self.scripts.popleft() if self.scripts else self.default), record
 
     def notify(self) -> None:
         self._changed.set()

@@ -151,7 +151,7 @@ async def test_a_start_takes_over_what_was_asked_for_by_http(server: Server) -> 
 # 44-46: frames of odd sizes
 
 
-async def test_one_byte_messages_are_put_together(server: Server) -> None:
+async def test_row_44_one_byte_messages_are_put_together(server: Server) -> None:
     speech = spoken(1, lead_ms=10, word_ms=10, tail_ms=0)
     async with server.client("bytes") as client:
         await client.start()
@@ -166,7 +166,7 @@ async def test_one_byte_messages_are_put_together(server: Server) -> None:
     assert client.finals == word_texts(1)
 
 
-async def test_a_flood_of_messages_is_cut_off(server: Server) -> None:
+async def test_row_44_a_flood_of_messages_is_cut_off(server: Server) -> None:
     async with server.client("flood") as client:
         await client.start()
         for _ in range(2000):
@@ -185,7 +185,7 @@ async def test_a_flood_of_control_messages_is_cut_off(server: Server) -> None:
         assert await client.closed() == 4429
 
 
-async def test_a_message_over_the_limit_is_too_large(server: Server) -> None:
+async def test_row_45_a_message_over_the_limit_is_too_large(server: Server) -> None:
     async with server.client("large") as client:
         await client.start()
         await client.speak(AUDIO)
@@ -197,7 +197,7 @@ async def test_a_message_over_the_limit_is_too_large(server: Server) -> None:
     assert server.segments("large")[-1]["text"] == WORDS
 
 
-async def test_a_message_over_the_servers_cap_is_1009(server: Server) -> None:
+async def test_row_45_a_message_over_the_servers_cap_is_1009(server: Server) -> None:
     async with server.client("huge") as client:
         await client.start()
         await client.send(bytes(300_000))
@@ -213,7 +213,7 @@ async def test_a_long_text_is_too_large(server: Server) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 333, 4097, 65535])
-async def test_samples_may_be_cut_anywhere(server: Server, size: int) -> None:
+async def test_row_46_samples_may_be_cut_anywhere(server: Server, size: int) -> None:
     speech = AUDIO if size > 1 else spoken(1, lead_ms=10, word_ms=10, tail_ms=0)[:600]
     async with server.client(f"cut-{size}") as client:
         await client.start()
@@ -225,7 +225,7 @@ async def test_samples_may_be_cut_anywhere(server: Server, size: int) -> None:
         assert client.finals == [WORDS]
 
 
-async def test_an_odd_byte_at_the_end_is_dropped_with_a_warning(server: Server) -> None:
+async def test_row_46_an_odd_byte_at_the_end_is_dropped_with_a_warning(server: Server) -> None:
     async with server.client("odd") as client:
         await client.start()
         await client.speak(AUDIO + b"\x01")
@@ -258,7 +258,9 @@ BAD_TEXTS = {
 
 
 @pytest.mark.parametrize("name", BAD_TEXTS)
-async def test_after_the_start_a_bad_message_gets_an_error_and_the_session_goes_on(server: Server, name: str) -> None:
+async def test_rows_47_49_50_after_the_start_a_bad_message_gets_an_error_and_the_session_goes_on(
+    server: Server, name: str
+) -> None:
     session_id = f"bad-{name.replace(' ', '-')}"
     async with server.client(session_id) as client:
         await client.start()
@@ -273,7 +275,7 @@ async def test_after_the_start_a_bad_message_gets_an_error_and_the_session_goes_
 
 
 @pytest.mark.parametrize("name", sorted(set(BAD_TEXTS) - {"second start", "resume"}))
-async def test_before_the_start_a_bad_message_ends_the_connection(server: Server, name: str) -> None:
+async def test_rows_47_49_50_before_the_start_a_bad_message_ends_the_connection(server: Server, name: str) -> None:
     session_id = f"early-{name.replace(' ', '-')}"
     async with server.client(session_id) as client:
         await client.send(BAD_TEXTS[name])
@@ -283,7 +285,7 @@ async def test_before_the_start_a_bad_message_ends_the_connection(server: Server
     assert server.session(session_id) is None
 
 
-async def test_the_third_bad_message_ends_the_session(server: Server) -> None:
+async def test_row_47_the_third_bad_message_ends_the_session(server: Server) -> None:
     async with server.client("strikes") as client:
         await client.start()
         await client.speak(AUDIO)
@@ -307,7 +309,7 @@ async def test_invalid_utf8_is_the_server_programs_to_refuse(server: Server) -> 
 
 
 @pytest.mark.parametrize("message", [b"\x01\x02", {"type": "audio", "audio": "AQI="}], ids=["binary", "text"])
-async def test_audio_before_the_start_ends_the_connection(server: Server, message: Any) -> None:
+async def test_row_48_audio_before_the_start_ends_the_connection(server: Server, message: Any) -> None:
     async with server.client("too-early") as client:
         await client.send(message)
         assert await client.closed() == 4400
@@ -316,7 +318,7 @@ async def test_audio_before_the_start_ends_the_connection(server: Server, messag
     assert server.session("too-early") is None
 
 
-async def test_a_second_start_is_named(server: Server) -> None:
+async def test_row_51_a_second_start_is_named(server: Server) -> None:
     async with server.client("twice") as client:
         await client.start()
         await client.send({"type": "start_transcription"})
@@ -327,14 +329,14 @@ async def test_a_second_start_is_named(server: Server) -> None:
     assert len(server.rows("SELECT 1 FROM transcription_transcriptionsession WHERE public_id = 'twice'")) == 1
 
 
-async def test_a_stop_before_the_start_ends_the_connection(server: Server) -> None:
+async def test_row_52_a_stop_before_the_start_ends_the_connection(server: Server) -> None:
     async with server.client("stop-first") as client:
         assert await client.stop() == 4400
 
     assert server.session("stop-first") is None
 
 
-async def test_stopping_twice_and_audio_after_the_stop_are_ignored(server: Server) -> None:
+async def test_row_53_stopping_twice_and_audio_after_the_stop_are_ignored(server: Server) -> None:
     async with server.client("stop-twice") as client:
         await client.start()
         await client.speak(AUDIO)
@@ -364,7 +366,7 @@ async def test_nonsense_after_the_stop_does_not_change_how_the_session_ends(serv
 # 54-56: nothing to hear
 
 
-async def test_a_client_that_does_not_start_is_timed_out(strict: Server) -> None:
+async def test_row_54_a_client_that_does_not_start_is_timed_out(strict: Server) -> None:
     async with strict.client("no-start") as client:
         await client.send({"type": "keepalive"})
         assert await client.closed() == 4408
@@ -373,7 +375,7 @@ async def test_a_client_that_does_not_start_is_timed_out(strict: Server) -> None
     assert strict.session("no-start") is None
 
 
-async def test_an_empty_session_is_completed(server: Server) -> None:
+async def test_row_55_an_empty_session_is_completed(server: Server) -> None:
     async with server.client("empty") as client:
         await client.start()
         assert await client.stop() == 1000
@@ -384,7 +386,7 @@ async def test_an_empty_session_is_completed(server: Server) -> None:
     assert row["state"] == "completed"
 
 
-async def test_empty_messages_do_not_keep_a_client(strict: Server) -> None:
+async def test_row_56_empty_messages_do_not_keep_a_client(strict: Server) -> None:
     async with strict.client("empty-frames") as client:
         await client.start()
 
@@ -423,7 +425,7 @@ async def test_over_capacity_the_next_is_refused_and_the_others_are_not_disturbe
         assert await client.stop() == 1000
 
 
-async def test_the_maximum_length_completes_a_session_after_a_warning(strict: Server) -> None:
+async def test_row_61_the_maximum_length_completes_a_session_after_a_warning(strict: Server) -> None:
     async with strict.client("too-long") as client:
         await client.start()
         await client.speak(AUDIO)
@@ -450,7 +452,7 @@ async def test_the_maximum_length_completes_a_session_after_a_warning(strict: Se
     assert (row["state"], row["end_reason"]) == ("completed", "session_timeout")
 
 
-async def test_a_silent_client_is_warned_and_ended(strict: Server) -> None:
+async def test_row_62_a_silent_client_is_warned_and_ended(strict: Server) -> None:
     async with strict.client("idle") as client:
         await client.start()
         await client.speak(AUDIO)
@@ -477,7 +479,7 @@ async def test_keepalives_prevent_the_idle_timeout(strict: Server) -> None:
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil.example"]
 )
-async def test_a_wrong_origin_is_refused_in_the_handshake(server: Server, origin: str) -> None:
+async def test_row_63_a_wrong_origin_is_refused_in_the_handshake(server: Server, origin: str) -> None:
     with pytest.raises(InvalidStatus) as caught:
         await server.client("origin", origin=origin).__aenter__()
 
@@ -529,7 +531,7 @@ async def test_an_id_that_exists_is_taken(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("config", "field"), BAD_CONFIGS, ids=[f"{f}-{n}" for n, (_, f) in enumerate(BAD_CONFIGS)])
-async def test_a_wrong_field_of_the_options_is_named(server: Server, config: dict[str, Any], field: str) -> None:
+async def test_row_71_a_wrong_field_of_the_options_is_named(server: Server, config: dict[str, Any], field: str) -> None:
     error = await refused_at_start(server, "bad-config", config)
 
     if error["code"] == 4400:  # what no JSON text may hold is refused before
@@ -542,7 +544,7 @@ async def test_a_wrong_field_of_the_options_is_named(server: Server, config: dic
 # 70, 72: audio that is something else
 
 
-async def test_a_wav_header_is_skipped_with_a_warning(server: Server) -> None:
+async def test_row_72_a_wav_header_is_skipped_with_a_warning(server: Server) -> None:
     recording = wav(AUDIO)
     async with server.client("wav") as client:
         await client.start()
@@ -566,7 +568,7 @@ async def test_a_wav_of_another_rate_is_refused_naming_both(server: Server) -> N
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-async def test_a_container_sent_as_raw_audio_is_refused(server: Server, name: str) -> None:
+async def test_row_72_a_container_sent_as_raw_audio_is_refused(server: Server, name: str) -> None:
     async with server.client(f"container-{name.replace(' ', '-')}") as client:
         await client.start()
         await client.send(CONTAINERS[name])
@@ -575,7 +577,7 @@ async def test_a_container_sent_as_raw_audio_is_refused(server: Server, name: st
     assert name.split()[0] in client.error["message"]
 
 
-async def test_a_wrong_sample_rate_is_noticed(server: Server) -> None:
+async def test_row_70_a_wrong_sample_rate_is_noticed(server: Server) -> None:
     """Audio of 48 kHz that is called 16 kHz, at the pace of a microphone."""
     async with server.client("wrong-rate") as client:
         await client.start()
@@ -598,7 +600,7 @@ async def test_a_wrong_sample_rate_is_noticed(server: Server) -> None:
 
 
 @pytest.mark.parametrize("session_id", ["a%20b", "a.b", "x" * 65, "%00", "%C3%A4", "a%0A", "%ff", "'--"])
-async def test_a_bad_session_id_is_told(server: Server, session_id: str) -> None:
+async def test_row_73_a_bad_session_id_is_told(server: Server, session_id: str) -> None:
     async with server.client(session_id) as client:
         code = await client.closed()
 

@@ -12,7 +12,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from transcription.tests.chaos.microphone import Microphone
+from transcription.tests.chaos.microphone import BYTES_PER_SAMPLE, Microphone
 from transcription.tests.chaos.records import ClientRecord, SeenFinal
 
 CHUNK_BYTES = 3200
@@ -63,6 +63,7 @@ class ResilientClient:
         self.closes: list[int] = []
         self.recoveries: list[Recovery] = []
         self.started = asyncio.Event()
+        self._news = asyncio.Event()
         self._url = url
         self._microphone = microphone
         self._config = config or {}
@@ -90,6 +91,11 @@ class ResilientClient:
         if self._socket is not None:
             self._socket.transport.abort()
 
+    def move_to(self, url: str) -> None:
+        """Come back by another way."""
+        self._url = url
+        self.cut()
+
     def leave(self) -> None:
         """Vanish for good."""
         self._is_leaving = True
@@ -98,6 +104,18 @@ class ResilientClient:
     def switch_off(self) -> None:
         """End the recording; what is not sent yet still is, and then the session is stopped."""
         self._microphone.switch_off(self._loop.time())
+
+    async def saw(self, kind: str, holds: Callable[[Event], bool] = lambda _event: True, count: int = 1) -> Event:
+        """The count-th event of a kind for which something holds; the test's own timeout bounds the wait."""
+        while True:
+            found = [event for event in self.of(kind) if holds(event)]
+            if len(found) >= count:
+                return found[count - 1]
+            self._news.clear()
+            await self._news.wait()
+
+    def of(self, kind: str) -> list[Event]:
+        return [event for event in self.events if event["event"] == kind]
 
     async def run(self) -> ClientRecord:
         """Speak until the end of the audio and return what happened."""
@@ -114,7 +132,7 @@ class ResilientClient:
                 self.record.problems.append(f"the connection was closed with {code}")
                 break
             if self._token is None:
-                break  # never started: nothing was sent
+                break  # it never started, or cannot be resumed
             if now_s - connected_at_s > STABLE_S:
                 backoff_s = FIRST_BACKOFF_S
             await asyncio.sleep(max(self._cut_for_s or 0.0, backoff_s * (0.5 + self._jitter())))
@@ -125,7 +143,7 @@ class ResilientClient:
 
     @property
     def never_started(self) -> bool:
-        return self._token is None
+        return not self.started.is_set()
 
     @property
     def text(self) -> str:
@@ -186,8 +204,9 @@ class ResilientClient:
     async def _send_due(self, socket: ClientConnection) -> None:
         if self._limit is None:
             return
+        chunk_bytes = int(CHUNK_BYTES * self._microphone.speed) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE
         for _ in range(CATCH_UP_CHUNKS):
-            last = min(self._position + CHUNK_BYTES, self._microphone.recorded(self._loop.time()), self._limit)
+            last = min(self._position + chunk_bytes, self._microphone.recorded(self._loop.time()), self._limit)
             if last <= self._position:
                 break
             chunk = self._microphone.read(self._position, last)
@@ -206,6 +225,7 @@ class ResilientClient:
                 self.events.append(event)
                 self._take(event)
                 self._on_event(event)
+                self._news.set()
         except ConnectionClosed:
             if self.record.stopped is not None:
                 raise _Over from None
@@ -216,7 +236,7 @@ class ResilientClient:
         now_s = self._loop.time()
         match event["event"]:
             case "transcription_started":
-                self._token = event["resume_token"]
+                self._token = event["resume_token"] if event["resumable"] else None
                 self._microphone.start(now_s)
                 self.started.set()
             case "transcription_resumed":

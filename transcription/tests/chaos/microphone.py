@@ -11,19 +11,23 @@ BYTES_PER_SAMPLE = 2
 class Microphone:
     """16 kHz PCM with numbered words, recorded from start() on.
 
-    buffer_s: how much is held of what is not safe; older audio is forgotten.
+    buffer_s: how much is held of what is not safe; older audio is forgotten. speed: so many seconds of audio come
+    in a second.
     """
 
-    def __init__(self, audio: bytes, words: tuple[SpokenWord, ...] = (), *, buffer_s: float = 600.0) -> None:
+    def __init__(
+        self, audio: bytes, words: tuple[SpokenWord, ...] = (), *, buffer_s: float = 600.0, speed: float = 1.0
+    ) -> None:
         self._audio = audio
         self._words = words
         self._buffer_bytes = int(buffer_s * BYTES_PER_SECOND)
+        self.speed = speed
         self._started_at_s: float | None = None
         self._end = len(audio)
 
     @classmethod
-    def speaking(cls, speech: Speech, *, buffer_s: float = 600.0) -> Microphone:
-        return cls(b"".join(speech.chunks()), tuple(speech.timeline()), buffer_s=buffer_s)
+    def speaking(cls, speech: Speech, *, buffer_s: float = 600.0, speed: float = 1.0) -> Microphone:
+        return cls(b"".join(speech.chunks()), tuple(speech.timeline()), buffer_s=buffer_s, speed=speed)
 
     @property
     def end(self) -> int:
@@ -38,7 +42,7 @@ class Microphone:
         """How many bytes there are by now."""
         if self._started_at_s is None:
             return 0
-        samples = int((now_s - self._started_at_s) * BYTES_PER_SECOND) // BYTES_PER_SAMPLE
+        samples = int((now_s - self._started_at_s) * self.speed * BYTES_PER_SECOND) // BYTES_PER_SAMPLE
         return min(samples * BYTES_PER_SAMPLE, self._end)
 
     def held_from(self, safe: int, now_s: float) -> int:
