@@ -33,7 +33,7 @@ def has_unstorable(text: str) -> bool:
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class SpeechContext(_Strict):
@@ -68,7 +68,8 @@ class TranscriptionConfig(_Strict):
     enable_automatic_punctuation: bool = True
     enable_interim_results: bool = True
     max_alternatives: Annotated[int, Field(ge=1, le=10)] = 1
-    encoding: Encoding = Encoding.LINEAR_PCM
+    # Not strict: its name in JSON is text.
+    encoding: Annotated[Encoding, Field(strict=False)] = Encoding.LINEAR_PCM
     sample_rate_hertz: Annotated[int, Field(ge=8000, le=48000)] = 16000
     audio_channel_count: Annotated[int, Field(ge=1, le=2)] = 1
     model: ShortText = ""
