@@ -86,12 +86,11 @@ export function expiringNotice({ in_ms: inMs, reason }) {
 
 export const slowNetworkNotice = () => notice("warn", gettext("Your connection is slow. Audio is kept here and sent as it can."));
 
-/** What is kept here without a catch-up is said at once; a long one takes its time. */
+/** From so much on, sending what was kept takes long enough to be told. */
 const LONG_CATCH_UP_MS = 10_000;
-const RECOGNISER_CODES = [4502, 4504];
 
-/** phase: lost, sending (connected again, with audio that waited) or back. state: the recording's, error: why, or null. */
-export function connectionNotice({ phase, state, error, lateMs = 0 }) {
+/** phase: lost, sending (connected again, with audio that waited) or back. state: the recording's. */
+export function connectionNotice({ phase, state, isRecogniserDown = false, lateMs = 0 }) {
   if (phase === "back") {
     const text = interpolate(gettext("Back. %(late)s were sent late."), { late: formatLength(lateMs) });
     return notice("ok", text, { help: state === "paused" ? gettext("The recording is paused: press Continue to go on.") : "" });
@@ -101,7 +100,7 @@ export function connectionNotice({ phase, state, error, lateMs = 0 }) {
     return notice("info", interpolate(gettext("Back. Sending the %(late)s that were kept on this device…"), { late: formatLength(lateMs) }));
   }
   if (state !== "recording") return notice("warn", gettext("Connection lost. What you said is kept on this device…"));
-  if (!RECOGNISER_CODES.includes(error?.code)) return notice("warn", gettext("Connection lost. Still recording on this device (up to 10 min)…"));
+  if (!isRecogniserDown) return notice("warn", gettext("Connection lost. Still recording on this device (up to 10 min)…"));
   return notice("warn", gettext("Captions are unavailable. We can keep recording and transcribe it later."), { actions: ["keep", "stop"] });
 }
 
@@ -188,6 +187,13 @@ const OUTCOME_WORDS = {
   unfinished: ({ safeMs }) => notice("warn", gettext("The last words did not arrive in time."), { help: whatIsSafe(safeMs), actions: ["new"] }),
   failed,
 };
+
+/** What was to be recovered could not be; unless its time is over it can be tried again. */
+export function notRecoveredNotice(ended) {
+  const { help, ...said } = outcomeNotice(ended);
+  const isKept = ended.outcome !== "too_late";
+  return { ...said, help: isKept ? gettext("What is kept in this browser stays there. Try again later.") : help, actions: ["new"] };
+}
 
 /** ended: a recording's `ended` event. Returns a notice, or null where the saved card says it all. */
 export function outcomeNotice(ended) {

@@ -28,6 +28,8 @@ const BUSY = ["connecting", "recording", "paused", "finishing"];
 /** Good news need not stay. */
 const BACK_SHOWN_MS = 8000;
 
+const isDone = ({ outcome }) => WHOLE_OUTCOMES.includes(outcome);
+
 class RecordPage {
   constructor(root) {
     this.root = root;
@@ -419,7 +421,7 @@ class RecordPage {
     }
     this.finishJournal(ended);
     const notice = this.endNotice(ended);
-    this.showPill(WHOLE_OUTCOMES.includes(ended.outcome) ? ["ok", gettext("Saved")] : STATES.ended());
+    this.showPill(isDone(ended) ? ["ok", gettext("Saved")] : STATES.ended());
     this.find("file-progress").hidden = true;
     this.captions.showInterim("");
     this.showTimer(ended.capturedMs);
@@ -433,14 +435,15 @@ class RecordPage {
 
   endNotice(ended) {
     if (this.resent && ended.outcome === "saved") return words.resentNotice(this.resent.startedAt, this.leftMs);
-    return words.outcomeNotice(ended);
+    const isLeft = this.root.dataset.source === "recovered" && !isDone(ended);
+    return isLeft ? words.notRecoveredNotice(ended) : words.outcomeNotice(ended);
   }
 
   /** What is not on the server stays in this browser, to be recovered; but nothing of a session that never began. */
-  finishJournal({ outcome, hasStarted, capturedMs, safeMs }) {
-    const isNothingLeft = WHOLE_OUTCOMES.includes(outcome) || capturedMs <= safeMs;
+  finishJournal(ended) {
     const wasRecovering = this.root.dataset.source === "recovered";
-    this.recovery.finish(WHOLE_OUTCOMES.includes(outcome) || (!wasRecovering && (isNothingLeft || !hasStarted)));
+    const isNothingLeft = !ended.hasStarted || ended.capturedMs <= ended.safeMs;
+    this.recovery.finish(isDone(ended) || (wasRecovering ? ended.outcome === "too_late" : isNothingLeft));
   }
 
   /** Whether there is anything on the server worth a link. */

@@ -24,6 +24,7 @@ export const RECOVER_TIMEOUT_MS = 30_000;
 const ORDERLY_ENDS = new Map([[4410, "limit"], [4490, "stopped_by_operator"]]);
 const STOPPED_OUTCOMES = { session_timeout: "limit", operator: "stopped_by_operator" };
 const NOTHING_TO_RESUME = 4404;
+const RECOGNISER_CODES = new Set([4502, 4504]);
 const LOST_CODES = new Set([0, 1001, 1005, 1006, 1011, 1012]);
 
 class Recording extends EventTarget {
@@ -33,6 +34,7 @@ class Recording extends EventTarget {
     this.state = "idle";
     this.hasStarted = false;
     this.isConnected = false;
+    this._isDownTold = false;
     this.finishTimeoutMs = FINISH_TIMEOUT_MS;
     this._finishTimer = null;
     this._listen();
@@ -78,10 +80,14 @@ class Recording extends EventTarget {
     if (this.state === "connecting") this._become("recording");
   }
 
-  _onReconnecting({ attempt, error }) {
+  /** Told once, not with every attempt; and once more when it turns out to be the recogniser. */
+  _onReconnecting({ error }) {
     clearTimeout(this._finishTimer); // the last words cannot come now; the socket knows when to give up
+    const isDown = RECOGNISER_CODES.has(error?.code);
+    const isNews = this.isConnected || (isDown && !this._isDownTold);
+    this._isDownTold = isDown || (this._isDownTold && !this.isConnected);
     this._setConnected(false);
-    if (attempt === 1 || error) this._notice("connection", { phase: "lost", state: this.state, error });
+    if (isNews) this._notice("connection", { phase: "lost", state: this.state, isRecogniserDown: isDown });
   }
 
   _onResumed({ lateBytes }) {

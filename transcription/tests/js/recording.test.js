@@ -142,8 +142,10 @@ test("a pause ends the utterance, so that its last words become final", async ()
   assert.equal(server.messages.at(-1).type, "finalize");
 });
 
+/** The next connection, as soon as it is made. */
 function reconnect() {
-  clock.tick(LONGEST_RETRY_MS);
+  const before = FakeWebSocket.last;
+  for (let passedMs = 0; FakeWebSocket.last === before && passedMs < 2 * LONGEST_RETRY_MS; passedMs += 25) clock.tick(25);
   return FakeWebSocket.last;
 }
 
@@ -158,6 +160,18 @@ test("a recording goes on without a connection, says so, and says how much was l
   const phases = heard.notices.filter(({ name }) => name === "connection").map(({ phase, lateMs }) => [phase, lateMs]);
   assert.deepEqual(phases, [["lost", undefined], ["sending", 2000], ["back", 2000]]);
   assert.equal(FakeWebSocket.last.audioBytes, 64_000);
+});
+
+test("a loss is told once, and once more when it is the recogniser that is down", async () => {
+  const { server, heard } = await record();
+  server.start(null, "token");
+  server.drop(1006);
+  for (const code of [4503, 4502, 4502, 4503]) reconnect().fail(code);
+  const told = () => heard.notices.filter(({ phase }) => phase === "lost").map(({ isRecogniserDown }) => isRecogniserDown);
+  assert.deepEqual(told(), [false, true]);
+  reconnect().resume(0);
+  FakeWebSocket.last.drop(1006);
+  assert.deepEqual(told(), [false, true, false]);
 });
 
 test("last words are waited for as long as there is no connection", async () => {

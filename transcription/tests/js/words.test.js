@@ -46,7 +46,7 @@ test("a lost connection says until when everything is saved", () => {
 });
 
 test("a recording without a connection is told in plain words", () => {
-  const say = (detail) => words.connectionNotice({ state: "recording", error: null, ...detail });
+  const say = (detail) => words.connectionNotice({ state: "recording", ...detail });
   assert.equal(say({ phase: "lost" }).text, "Connection lost. Still recording on this device (up to 10 min)…");
   assert.equal(say({ phase: "lost", state: "finishing" }).text, "Connection lost. What you said is kept on this device…");
   assert.equal(say({ phase: "sending", lateMs: 4000 }), null);
@@ -56,7 +56,7 @@ test("a recording without a connection is told in plain words", () => {
 });
 
 test("a recogniser that is down leaves the choice to go on recording", () => {
-  const notice = words.connectionNotice({ phase: "lost", state: "recording", error: { code: 4502 } });
+  const notice = words.connectionNotice({ phase: "lost", state: "recording", isRecogniserDown: true });
   assert.equal(notice.text, "Captions are unavailable. We can keep recording and transcribe it later.");
   assert.deepEqual(notice.actions, ["keep", "stop"]);
 });
@@ -78,6 +78,14 @@ test("an interrupted recording is told by its time and length", () => {
   assert.equal(formatMoment(at, new Date(2026, 0, 6)), "Jan 5, 10:42");
   assert.deepEqual([400, 20_000, 200_000, 3_780_000].map(formatLength), ["1 s", "20 s", "3 min 20 s", "1 h 3 min"]);
   assert.match(words.recoveredText(Date.now(), 200_000), /^A recording from \d\d:\d\d was interrupted \(3 min 20 s\)\.$/);
+});
+
+test("what could not be recovered is still kept, unless its time is over", () => {
+  const notice = words.notRecoveredNotice({ outcome: "unreachable", safeMs: 0 });
+  assert.equal(notice.text, "The server cannot be reached.");
+  assert.equal(notice.help, "What is kept in this browser stays there. Try again later.");
+  const late = words.notRecoveredNotice({ outcome: "too_late", safeMs: 130_000 });
+  assert.equal(late.help, "What was said until 02:10 is saved.");
 });
 
 test("a full site says when to try again, and that nothing was saved", () => {
