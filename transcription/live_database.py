@@ -13,11 +13,23 @@ MAX_ROWS = 2000
 MAX_FINALS = 5000
 
 
+State = TranscriptionSession.State
+
+
 def read_live_rows() -> dict[str, Row]:
-    """Rows of all live sessions by id, newest first, at most MAX_ROWS."""
+    """Rows of all live and detached sessions by id, newest first, at most MAX_ROWS."""
+    return _read_rows(State.LIVE, State.DETACHED)
+
+
+def read_detached_rows() -> dict[str, Row]:
+    """Rows of the sessions whose client may still come back, which no process tells of."""
+    return _read_rows(State.DETACHED)
+
+
+def _read_rows(*states: str) -> dict[str, Row]:
     newest = TranscriptSegment.objects.filter(session=OuterRef("pk")).order_by("-index")
     sessions = (
-        TranscriptionSession.objects.filter(state=TranscriptionSession.State.LIVE)
+        TranscriptionSession.objects.filter(state__in=states)
         .select_related("owner", "api_key", "worker")
         .annotate(final_text=Subquery(newest.values("text")[:1]))[:MAX_ROWS]
     )
@@ -33,9 +45,9 @@ def _row(session: Any) -> Row:
         "owner": label,
         "owner_id": session.owner_id,
         "language": session.language,
-        "state": "live",
+        "state": session.state,
         "started_at": started_at.isoformat(),
-        "worker": str(session.worker or ""),
+        "worker": str(session.worker or "") if session.is_live else "",
         "segments": session.segment_count,
         "final": session.final_text or "",
         "interim": "",
@@ -49,9 +61,8 @@ def _row(session: Any) -> Row:
 
 def read_has_ended(public_id: str) -> bool:
     """Whether a session is over, or deleted."""
-    State = TranscriptionSession.State
-    unended = (State.CREATED, State.LIVE, State.DETACHED)
-    return not TranscriptionSession.objects.filter(public_id=public_id, state__in=unended).exists()
+    goes_on = (State.CREATED, State.LIVE, State.DETACHED)
+    return not TranscriptionSession.objects.filter(public_id=public_id, state__in=goes_on).exists()
 
 
 def read_finals(public_id: str, after: int) -> list[dict[str, Any]]:

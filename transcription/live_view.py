@@ -20,7 +20,7 @@ from django.db import Error as DatabaseError
 
 from transcription import metrics
 from transcription.database_threads import DatabaseThreads, TooManyJobs
-from transcription.live_database import read_finals, read_has_ended, read_live_rows
+from transcription.live_database import read_detached_rows, read_finals, read_has_ended, read_live_rows
 from transcription.live_publisher import (
     LAYER_ERRORS,
     LAYER_TIMEOUT_S,
@@ -100,11 +100,13 @@ class LiveViews:
         self._worker_of: dict[str, str] = {}
         self._worker_seq: dict[str, int] = {}
         self._worker_heard_s: dict[str, float] = {}
+        self._detached: set[str] = set()
         self._changed: set[str] = set()
         self._ended: set[str] = set()
         self._finals: dict[str, list[dict[str, Any]]] = {}
         self._seq = 0
         self._whole_wanted = asyncio.Event()
+        self._poll_wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self, *, session_id: str | None = None, captions: bool, after: int = -1) -> View:
@@ -135,6 +137,7 @@ class LiveViews:
         await asyncio.gather(*tasks, return_exceptions=True)
         if not self._tasks:
             self._rows.clear()
+            self._detached.clear()
             self._worker_of.clear()
             self._worker_seq.clear()
             self._worker_heard_s.clear()
@@ -198,7 +201,11 @@ class LiveViews:
         for session_id, finals in message["finals"].items():
             self._finals.setdefault(session_id, []).extend(finals)
             self._changed.add(session_id)
-        self._end(message["ended"])
+        if message["ended"]:
+            # One that another process has taken meanwhile goes on there.
+            self._end(sid for sid in message["ended"] if self._worker_of.get(sid, worker) == worker)
+            # It may only wait for its client: known before anybody is shown that it is gone.
+            self._poll_wanted.set()
 
     def _forget_silent_workers(self) -> None:
         """A worker with no changes publishes nothing, so silence alone says nothing: ask for everything first."""
@@ -226,18 +233,35 @@ class LiveViews:
     # Reading the database instead
 
     async def _poll(self) -> None:
+        """Read what no process tells of: detached sessions, and all of them where the layer does not work."""
         while True:
-            if not self._layer_works:
-                try:
-                    rows = await self._threads.run(read_live_rows, timeout_s=READ_TIMEOUT_S)
-                except DATABASE_ERRORS:
-                    rows = None
-                if rows is not None:
-                    self._end([sid for sid in self._rows if sid not in rows])
-                    for row in rows.values():
-                        self._set(row)
-                    self._changed.update(rows)
-            await asyncio.sleep(POLL_EVERY_S)
+            self._poll_wanted.clear()
+            layer_works = self._layer_works
+            read = read_detached_rows if layer_works else read_live_rows
+            with contextlib.suppress(*DATABASE_ERRORS):
+                rows = await self._threads.run(read, timeout_s=READ_TIMEOUT_S)
+                if layer_works:
+                    self._take_detached(rows)
+                else:
+                    self._take_all(rows)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_EVERY_S):
+                    await self._poll_wanted.wait()
+
+    def _take_all(self, rows: dict[str, Row]) -> None:
+        self._end([sid for sid in self._rows if sid not in rows])
+        for row in rows.values():
+            self._set(row)
+        self._detached = {sid for sid, row in rows.items() if row["state"] == "detached"}
+        self._changed.update(rows)
+
+    def _take_detached(self, rows: dict[str, Row]) -> None:
+        """What a process tells of a session counts: it may have been taken up since the database was read."""
+        free = rows.keys() - self._worker_of.keys()
+        self._end(self._detached - free - self._worker_of.keys())
+        for session_id in free:
+            self._set(rows[session_id])
+        self._detached = free
 
     # Telling
 
@@ -302,7 +326,8 @@ class LiveViews:
                 view.put(frame)
 
     def _kpis(self) -> dict[str, int]:
-        return {"live": len(self._rows), "capacity": self._capacity}
+        # A session that waits for its client holds no place.
+        return {"live": len(self._rows.keys() - self._detached), "capacity": self._capacity}
 
     async def _draw_session(self, view: View, changed: set[str], ended: set[str], finals: list[dict[str, Any]]) -> None:
         session_id = view.session_id

@@ -10,6 +10,7 @@ const SOUND_LEVEL = 0.003;
 
 /** "live", "slow", "finishing", ...: a live session whose captions run behind is slow. */
 export function stateOf(row) {
+  if (row.state === "detached") return "reconnecting";
   if (row.state !== "live") return row.state;
   return row.backlog_ms > SLOW_BACKLOG_MS ? "slow" : "live";
 }

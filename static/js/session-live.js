@@ -11,14 +11,18 @@ import { StopDialog } from "./stop-dialog.js";
 /** The database has the end a moment before pages are told; a reload at once might still find the session live. */
 const RELOAD_AFTER_MS = 400;
 const ABSENT_RELOAD_MS = 8000;
+/** A process that has just died or been cut off may still be believed for a moment. */
+const CHANGED_RELOAD_MS = 1000;
 
 class LiveSession {
   constructor(root) {
     this.root = root;
     this.find = (name) => root.querySelector(`[data-${name}]`);
     this.lastIndex = Number(root.dataset.after);
+    this.isWaiting = this.find("waiting") !== null;
     this.sound = new SoundWatch();
     this.row = null;
+    this.changed = null;
     this.pageTitle = document.title;
     this.captions = this.find("log") && new Captions({
       log: this.find("log"),
@@ -71,6 +75,7 @@ class LiveSession {
 
   update(row) {
     this.row = row;
+    this.watchWaiting(row);
     this.captions.showInterim(row.interim ?? "", row.language);
     this.showState(stateOf(row));
     this.showNow(row);
@@ -81,6 +86,16 @@ class LiveSession {
   watchAbsence(row) {
     clearTimeout(this.absence);
     if (!row) this.absence = setTimeout(() => location.reload(), ABSENT_RELOAD_MS);
+  }
+
+  /** The client left or came back: other words may count, or none of the last, than this page was made with. */
+  watchWaiting(row) {
+    if (this.isWaiting === (row.state === "detached")) {
+      clearTimeout(this.changed);
+      this.changed = null;
+    } else {
+      this.changed ??= setTimeout(() => location.reload(), CHANGED_RELOAD_MS);
+    }
   }
 
   onEnded() {

@@ -1,4 +1,4 @@
-/** Times in the reader's own zone: `<time datetime data-relative>` becomes "14 min ago", the exact moment its title. */
+/** Times in the reader's own zone: `<time datetime data-relative>` becomes "14 min ago", `data-clock` "10:52"; the exact moment is the title. */
 
 import { formatAgo } from "./format.js";
 
@@ -9,7 +9,8 @@ export function localiseTimes(root) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     const isRecent = Math.abs(Date.now() - date.getTime()) < DAY_MS;
-    const exact = date.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    const styles = "clock" in element.dataset && isRecent ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+    const exact = date.toLocaleString(document.documentElement.lang, styles);
     element.title = date.toLocaleString(document.documentElement.lang, { dateStyle: "full", timeStyle: "long" });
     element.textContent = "relative" in element.dataset && isRecent ? formatAgo(date) : exact;
   }

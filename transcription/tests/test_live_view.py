@@ -15,7 +15,7 @@ from channels.layers import channel_layers, get_channel_layer
 from transcription.database_threads import DatabaseThreads
 from transcription.events import Final
 from transcription.live import LiveTranscription
-from transcription.live_publisher import WATCHED_S, LivePublisher
+from transcription.live_publisher import VIEWS_GROUP, WATCHED_S, LivePublisher
 from transcription.live_rows import build_final
 from transcription.live_view import MAX_FRAMES_WAITING, LiveViews, View
 from transcription.services import CONTROL_GROUP
@@ -51,6 +51,8 @@ class MemoryDatabase(DatabaseThreads):
         match function.__name__, args:
             case "read_live_rows", ():
                 return dict(self.rows)
+            case "read_detached_rows", ():
+                return {session_id: row for session_id, row in self.rows.items() if row["state"] == "detached"}
             case "read_finals", (session_id, after):
                 return [each for each in self.finals.get(session_id, []) if each["segment"] > after]
             case "read_has_ended", (session_id,):
@@ -395,11 +397,86 @@ async def test_a_database_that_fails_once_costs_a_frame_and_no_final() -> None:
     assert (frame["event"], frame["finals"][0]["text"]) == ("snapshot", "zero")
 
 
+# Sessions whose client may still come back
+
+
+@in_virtual_time
+async def test_a_session_that_waits_for_its_client_is_listed_but_holds_no_place() -> None:
+    async with Site() as site:
+        site.database.rows = {"away": database_row("away", "hello", "detached")}
+        viewer = Viewer(site.views.open(captions=True))
+        frame = await viewer.next(has_row)
+        kpis = await viewer.next(lambda frame: frame["event"] == "kpis")
+        site.database.rows = {}
+        ended = await viewer.next(lambda frame: frame.get("ended"))
+
+    assert [row["state"] for row in frame["sessions"]] == ["detached"]
+    assert kpis["kpis"]["live"] == 0
+    assert ended["ended"] == ["away"]
+
+
+@in_virtual_time
+async def test_a_session_whose_client_leaves_and_returns_never_goes_from_the_list() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        site.database.rows = {"my-id": database_row("my-id", "hello", "detached")}
+        site.sessions.clear()
+        away = await viewer.next(has_row)
+        site.hold(session)
+        site.database.rows = {}
+        back = await viewer.next(has_row)
+        await asyncio.sleep(5)
+        session.stop()
+        await session.ended()
+        site.sessions.clear()
+        await viewer.next(lambda frame: frame.get("ended"))
+
+    assert [frame["sessions"][0]["state"] for frame in (away, back)] == ["detached", "live"]
+    assert [frame for frame in viewer.frames if frame.get("ended")] == viewer.frames[-1:]
+
+
+@in_virtual_time
+async def test_a_page_of_a_session_is_told_that_its_client_is_away() -> None:
+    async with Site() as site:
+        site.database.rows = {"away": database_row("away", "hello", "detached")}
+        viewer = Viewer(site.views.open(session_id="away", captions=True))
+        frame = await viewer.next(lambda frame: frame["row"])
+
+    assert (frame["row"]["state"], frame["ended"]) == ("detached", False)
+
+
+@in_virtual_time
+async def test_what_an_older_holder_says_late_does_not_end_what_another_took() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        late = {"worker": "older", "seq": 1, "whole": False, "rows": [], "finals": {}, "ended": ["my-id"]}
+        layer: Any = get_channel_layer()
+        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", **late})
+        await asyncio.sleep(5)
+        listed = await Viewer(site.views.open(captions=True)).next(lambda _frame: True)
+        session.stop()
+
+    assert [row["session_id"] for row in listed["sessions"]] == ["my-id"]
+
+
 # Without a layer that reaches all
 
 
-def database_row(session_id: str, text: str) -> Frame:
-    return {"session_id": session_id, "final": text, "interim": "", "captions_hidden": False, "segments": 1}
+def database_row(session_id: str, text: str, state: str = "live") -> Frame:
+    return {
+        "session_id": session_id,
+        "state": state,
+        "final": text,
+        "interim": "",
+        "captions_hidden": False,
+        "segments": 1,
+    }
 
 
 @in_virtual_time
