@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -14,10 +15,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
-from transcription.coverage import Span, coverage, lost
+from transcription.coverage import Span
 from transcription.cues import Cue, make_cues
 from transcription.errors import BadConfig
+from transcription.ledger import build_ledger, read_ledger
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.page_words import seconds_in_words
 
 WORD_KEYS = ("word", "start_ms", "end_ms", "confidence", "speaker")
 CONTENT_TYPES = {
@@ -139,10 +142,21 @@ def _segments(session: TranscriptionSession) -> Iterator[TranscriptSegment]:
 
 
 def _write_txt(session: TranscriptionSession) -> Iterator[str]:
+    """A line for each segment, and where audio was lost a line that says so."""
+    gaps = deque(read_ledger(session).lost)
     for segment in _segments(session):
+        while gaps and gaps[0].start_ms <= segment.start_ms:
+            yield _lost_line(gaps.popleft())
         text = " ".join(segment.text.split())
         if text:
             yield f"{segment.speaker}: {text}\n" if segment.speaker else f"{text}\n"
+    for gap in gaps:
+        yield _lost_line(gap)
+
+
+def _lost_line(gap: Span) -> str:
+    length = seconds_in_words(gap.end_ms - gap.start_ms)
+    return _("[%(length)s of audio lost]") % {"length": length} + "\n"
 
 
 def _write_srt(session: TranscriptionSession) -> Iterator[str]:
@@ -173,28 +187,13 @@ def _write_json(session: TranscriptionSession) -> Iterator[str]:
     for segment in _segments(session):
         yield (",\n" if spans else "\n") + _dump(_segment_json(segment))
         spans.append(Span(segment.start_ms, segment.end_ms))
-    audio_ms, settled_ms = _audio_known(session, max((span.end_ms for span in spans), default=0))
-    ledger = coverage(spans, settled_ms=settled_ms, audio_ms=audio_ms)
+    ledger = build_ledger(session, spans)
     tail = {
-        "audio_ms": audio_ms,
-        "gaps": [gap._asdict() for gap in lost(ledger)],
-        "coverage": [interval._asdict() for interval in ledger],
+        "audio_ms": ledger.audio_ms,
+        "gaps": [gap._asdict() for gap in ledger.lost],
+        "coverage": [interval._asdict() for interval in ledger.intervals],
     }
     yield "\n], " + _dump(tail)[1:] + "\n"
-
-
-def _audio_known(session: TranscriptionSession, last_end_ms: int) -> tuple[int, int]:
-    """How much audio came and how much of it is settled, in ms.
-
-    While a session goes on, only what is settled is told of. A completed one was answered to its end, whatever
-    its encoding; elsewhere, where bytes tell no time, what the last segment covers is settled.
-    """
-    settled_ms = max(session.committed_ms, last_end_ms)
-    if not session.has_ended:
-        return settled_ms, settled_ms
-    if session.state == session.State.COMPLETED:
-        settled_ms = session.audio_ms
-    return session.audio_ms, settled_ms
 
 
 def _segment_json(segment: TranscriptSegment) -> dict[str, Any]:

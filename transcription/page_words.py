@@ -9,6 +9,9 @@ from transcription.models import TranscriptionSession
 
 State = TranscriptionSession.State
 
+MS_PER_SECOND = 1000
+LEAST_SHOWN_MS = 100
+
 TONES: dict[str, str] = {
     State.CREATED: "",
     State.LIVE: "ok",
@@ -46,3 +49,8 @@ def end_in_words(session: TranscriptionSession) -> str:
     if sentence is not None:
         return str(sentence)
     return session.end_message or session.end_reason.replace("_", " ")
+
+
+def seconds_in_words(ms: int) -> str:
+    """2400 as `2.4 s`; what would be 0.0 says that it is less."""
+    return f"{ms / MS_PER_SECOND:.1f} s" if ms >= LEAST_SHOWN_MS or not ms else str(_("less than 0.1 s"))

@@ -23,6 +23,7 @@ from transcription import access, services
 from transcription.auth import request_principal
 from transcription.errors import NotAllowed, NotAuthenticated, NotFound, SessionTaken, TranscriptionError
 from transcription.exports import CONTENT_TYPES, transcript_response
+from transcription.ledger_view import view_ledger
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.numbers import console_numbers
 from transcription.options import TranscriptionConfig
@@ -179,6 +180,8 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "tone": TONES.get(found.state, ""),
         "who": speaker_of(found),
         "end_reason": end_in_words(found),
+        "heard_ms": max(found.committed_ms, found.audio_format.bytes_to_ms(found.flushed_bytes)),
+        "ledger": view_ledger(found),
         "may_read": may_read,
         "may_stop": access.may_stop(principal, found),
         "may_export": may_read and access.may_export(principal, found),

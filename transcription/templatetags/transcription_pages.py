@@ -5,10 +5,12 @@ from __future__ import annotations
 from django import template
 
 from transcription.models import TranscriptSegment
+from transcription.page_words import seconds_in_words
 from transcription.session_list import SEGMENTS_PER_PART
 
 register = template.Library()
 
+MS_PER_MINUTE = 60_000
 UNMEASURED = "\u2013"
 
 
@@ -24,6 +26,18 @@ def duration(ms: int | None) -> str:
 def seconds(ms: int | None) -> str:
     """340 ms as `0.34 s`; nothing measured as a dash."""
     return UNMEASURED if ms is None else f"{ms / 1000:.2f} s"
+
+
+@register.filter
+def moment(ms: int) -> str:
+    """7900 ms as `00:07.9`: a time in the audio, for stretches that may be short."""
+    return f"{duration(ms)}.{ms // 100 % 10}"
+
+
+@register.filter
+def length_in_words(ms: int) -> str:
+    """2400 ms as `2.4 s`, from a minute on as a duration."""
+    return seconds_in_words(ms) if ms < MS_PER_MINUTE else duration(ms)
 
 
 @register.filter

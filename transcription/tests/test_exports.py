@@ -152,6 +152,53 @@ def test_audio_behind_the_watermark_of_a_broken_session_is_a_gap() -> None:
     assert content["coverage"][-1] == {"start_ms": 3000, "end_ms": 5000, "kind": "lost"}
 
 
+def test_audio_that_the_client_no_longer_had_is_a_gap_although_later_audio_is_settled() -> None:
+    session = make_session("one", "two", committed_bytes=9000 * 32, audio_ms=9000, gaps=[[4000 * 32, 6400 * 32]])
+    content = read_json(session)
+    assert content["gaps"] == [{"start_ms": 4000, "end_ms": 6400}]
+    assert sum(entry["end_ms"] - entry["start_ms"] for entry in content["coverage"]) == 9000
+
+
+def test_words_flushed_when_the_connection_broke_are_recognised() -> None:
+    fields = {"state": "interrupted", "committed_bytes": 2000 * 32, "flushed_bytes": 4500 * 32, "audio_ms": 5000}
+    content = read_json(make_session("one", "a tail", **fields))
+    assert [tuple(entry.values()) for entry in content["coverage"]] == [
+        (0, 4000, "recognised"),
+        (4000, 4500, "silent"),
+        (4500, 5000, "lost"),
+    ]
+
+
+def test_what_a_client_that_is_away_may_still_send_is_not_lost() -> None:
+    content = read_json(make_session("one", state="detached", committed_bytes=2000 * 32, audio_ms=5000))
+    assert (content["audio_ms"], content["gaps"]) == (2000, [])
+
+
+def test_a_text_file_says_where_audio_was_lost() -> None:
+    gaps = [[2000 * 32, 2001 * 32], [4000 * 32, 6400 * 32]]
+    session = make_session("one", state="interrupted", audio_ms=9000, committed_bytes=8000 * 32, gaps=gaps)
+    TranscriptSegment.objects.create(session=session, index=1, start_ms=6500, end_ms=8000, text="two", asr_text="two")
+    assert written(session, "txt").splitlines() == [
+        "one",
+        "[less than 0.1 s of audio lost]",
+        "[2.4 s of audio lost]",
+        "two",
+        "[1.0 s of audio lost]",
+    ]
+
+
+def test_subtitles_have_no_cue_for_what_was_lost() -> None:
+    session = make_session("one", audio_ms=9000, committed_bytes=9000 * 32, gaps=[[4000 * 32, 6400 * 32]])
+    assert all("lost" not in written(session, format) for format in ("srt", "vtt"))
+
+
+@pytest.mark.parametrize(("short_bytes", "kinds"), [(20, ["silent"]), (3200, ["silent", "lost"])])
+def test_a_completed_session_that_was_not_answered_whole_does_not_say_so(short_bytes: int, kinds: list[str]) -> None:
+    """The watermark may be rounded down by a millisecond; more than that was not answered."""
+    session = make_session(audio_ms=1000, audio_bytes=32_000, committed_bytes=32_000 - short_bytes)
+    assert [entry["kind"] for entry in read_json(session)["coverage"]] == kinds
+
+
 def test_a_session_that_goes_on_tells_only_of_what_is_settled() -> None:
     content = read_json(make_session("words", state="live", audio_ms=0, committed_bytes=3000 * 32))
     assert content["audio_ms"] == 3000

@@ -18,7 +18,7 @@ from transcription.session_list import (
     parse_place,
     read_page,
 )
-from transcription.templatetags.transcription_pages import duration, grouped, seconds
+from transcription.templatetags.transcription_pages import duration, grouped, length_in_words, moment, seconds
 from transcription.tests.rows import make_session, make_user, principal_of
 
 pytestmark = pytest.mark.django_db
@@ -122,12 +122,26 @@ def test_numbers_count_today_and_the_last_hour() -> None:
     assert console_numbers(now) == {
         "sessions_today": 4,
         "audio_today_ms": 4000,
+        "audio_lost_today_ms": 0,
         "failed_last_hour": 1,
         "interrupted_last_hour": 1,
     }
 
 
+def test_the_audio_that_was_lost_today_is_counted_by_the_byte() -> None:
+    now = timezone.make_aware(datetime(2026, 3, 5, 12, 0))
+    second = 32_000
+    make_session("a", "b", created_at=now, gaps=[[second, 2 * second]])
+    broken = {"state": State.INTERRUPTED, "audio_bytes": 9 * second, "flushed_bytes": 8 * second}
+    make_session("a", created_at=now, gaps=[[0, second // 2]], **broken)
+    make_session("a", created_at=now, state=State.LIVE, audio_bytes=9 * second)
+    make_session("a", created_at=now - timedelta(days=1), gaps=[[0, second]])
+    assert console_numbers(now)["audio_lost_today_ms"] == 1000 + 500 + 1000
+
+
 def test_numbers_and_times_are_written_for_people() -> None:
     assert [duration(ms) for ms in (None, 252_000, 3_600_000)] == ["00:00", "04:12", "1:00:00"]
     assert [seconds(ms) for ms in (None, 340)] == ["\u2013", "0.34 s"]
+    assert moment(67_940) == "01:07.9"
+    assert [length_in_words(ms) for ms in (0, 30, 2400, 61_000)] == ["0.0 s", "less than 0.1 s", "2.4 s", "01:01"]
     assert grouped(12_345) == "12\u202f345"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from transcription.models import TranscriptionSession
+from transcription.ledger_view import BAR_COLUMNS
+from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.riva.offer import RivaModel
 from transcription.session_list import SEGMENTS_PER_PART
 from transcription.tests.rows import make_session, make_user
@@ -71,7 +74,13 @@ def test_the_console_shows_todays_numbers_and_stop_only_to_those_who_may() -> No
 def test_the_numbers_are_for_those_who_may_watch() -> None:
     assert client_of(make_user()).get(reverse("numbers")).status_code == 403
     answer = client_of(make_user("view_live")).get(reverse("numbers"))
-    assert set(answer.json()) == {"sessions_today", "audio_today_ms", "failed_last_hour", "interrupted_last_hour"}
+    assert set(answer.json()) == {
+        "sessions_today",
+        "audio_today_ms",
+        "audio_lost_today_ms",
+        "failed_last_hour",
+        "interrupted_last_hour",
+    }
 
 
 def test_a_session_of_somebody_else_does_not_exist() -> None:
@@ -109,6 +118,74 @@ def test_a_live_session_has_the_live_page_and_an_ended_one_its_transcript() -> N
     assert f"/ws/sessions/{live.public_id}/" in answer.content.decode()
     assert answer.context["last_index"] == 0
     assert "data-transcript" in client.get(page_of(make_session("done"))).content.decode()
+
+
+def test_the_page_says_what_never_reached_the_service_and_links_to_the_words_around_it() -> None:
+    session = make_session("one", "two", audio_ms=9000, committed_bytes=9000 * 32, gaps=[[4000 * 32, 6400 * 32]])
+    answer = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session))
+    text = answer.content.decode()
+    assert "2.4 s never reached the service." in text
+    assert [(row.kind, row.address) for row in answer.context["ledger"].rows] == [
+        ("recognised", "#segment-0"),
+        ("lost", "#segment-1"),
+        ("silent", "#segment-1"),
+    ]
+    assert '<a href="#segment-1">00:04.0</a>' in text
+
+
+def test_the_page_says_what_came_and_was_not_recognised() -> None:
+    session = make_session("one", state=State.INTERRUPTED, audio_ms=9000, committed_bytes=8000 * 32)
+    text = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session)).content.decode()
+    assert "1.0 s reached the service and were not recognised" in text
+
+
+def test_the_page_says_when_nothing_was_lost() -> None:
+    text = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(make_session("one"))).content.decode()
+    assert "Nothing was lost: all audio was heard." in text
+
+
+def test_who_may_not_read_the_text_sees_the_ledger_without_its_links() -> None:
+    session = make_session("secret", owner=make_user(), audio_ms=9000)
+    text = client_of(make_user("view_live")).get(page_of(session)).content.decode()
+    assert "data-ledger" in text
+    assert "#segment-" not in text
+
+
+def test_the_table_of_a_long_session_is_bounded_and_has_what_was_lost() -> None:
+    session = make_session(audio_ms=4000 * 300, committed_bytes=4000 * 300 * 32, gaps=[[32, 3200]])
+    TranscriptSegment.objects.bulk_create(
+        TranscriptSegment(session=session, index=index, start_ms=4000 * index, end_ms=4000 * index + 3000, text="word")
+        for index in range(300)
+    )
+    ledger = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session)).context["ledger"]
+    assert ledger.is_partial
+    assert [row.kind for row in ledger.rows] == ["lost"]
+    assert len(ledger.marks) <= BAR_COLUMNS
+
+
+def test_the_page_of_a_session_whose_client_is_away_says_until_when_it_may_come_back() -> None:
+    now = timezone.now()
+    until = now + timedelta(minutes=9)
+    session = make_session(
+        "still here",
+        state=State.DETACHED,
+        end_reason="client_lost",
+        next_seq=1,
+        detached_at=now,
+        resume_until=until,
+    )
+    text = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session)).content.decode()
+    assert "Waiting for the client to come back, until" in text
+    assert until.isoformat() in text
+    assert f"/ws/sessions/{session.public_id}/" in text
+
+
+def test_a_session_whose_client_is_away_is_stopped_at_once() -> None:
+    session = make_session("still here", state=State.DETACHED, resume_until=timezone.now() + timedelta(minutes=9))
+    operator = make_user(*ALL_PERMISSIONS)
+    client_of(operator).post(page_of(session, "session_stop"), {"reason": "Fire drill"})
+    session.refresh_from_db()
+    assert (session.state, session.end_reason, session.stop_reason) == (State.COMPLETED, "operator", "Fire drill")
 
 
 def test_a_long_transcript_comes_in_parts() -> None:

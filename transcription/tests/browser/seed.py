@@ -65,6 +65,17 @@ MEETING = [
 add("board-meeting", MEETING, 95, title="Board meeting")
 add("hostile", [HOSTILE, "A quiet sentence after it."], 130, title=HOSTILE, metadata={HOSTILE[:60]: HOSTILE})
 add("interrupted-call", MEETING[:2], 40, state="interrupted", end_reason="client_lost", owner=None)
+add("tunnel", MEETING, 25, title="Call from the train", gaps=[[32 * 7900, 32 * 10300]])
+add(
+    "cut-off",
+    MEETING[:3],
+    20,
+    state="interrupted",
+    end_reason="worker_lost",
+    committed_bytes=32 * 7900,
+    title="Cut off",
+)
+add("away", MEETING[:2], 1, title="Waiting for its client")
 add("failed-early", [], 12, state="failed", end_reason="recogniser_failed", title="Interview, second try")
 add("stopped-by-operator", MEETING[:3], 200, end_reason="operator", stop_reason="The room was booked until noon.")
 for i in range(60):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from speechsite.tests.served import Served, manage
 from transcription.tests.browser.conftest import OPERATOR, VIEWER_OF_NOTHING, Watch, check, screenshot
 
 OpenPage = Callable[..., Page]
@@ -23,6 +24,8 @@ PAGES = {
     "sessions-nothing": "/console/sessions/?q=zebra",
     "session": "/console/sessions/board-meeting/",
     "session-interrupted": "/console/sessions/interrupted-call/",
+    "session-tunnel": "/console/sessions/tunnel/",
+    "session-cut-off": "/console/sessions/cut-off/",
     "session-failed": "/console/sessions/failed-early/",
     "session-stopped": "/console/sessions/stopped-by-operator/",
     "session-hostile": "/console/sessions/hostile/",
@@ -61,6 +64,51 @@ def test_a_person_without_rights_is_told_which_group_gives_them(open_page: OpenP
     page = open_page("/console/", person=VIEWER_OF_NOTHING)
     expect(page.locator("main")).to_contain_text("The groups Viewer, Operator and Reviewer give that.")
     check(page, "console-not-allowed", 1360, "light")
+
+
+def test_the_ledger_leads_to_the_words_around_what_was_lost(open_page: OpenPage) -> None:
+    page = open_page("/console/sessions/tunnel/", person=OPERATOR)
+    expect(page.locator("[data-ledger]")).to_contain_text("2.4 s never reached the service.")
+    page.get_by_text("Stretch by stretch").click()
+    row = page.locator("[data-ledger] tbody tr", has_text="Lost")
+    expect(row).to_have_count(1)
+    check(page, "session-ledger-open", 1360, "light")
+    row.get_by_role("link").click()
+    expect(page.locator("li:target")).to_contain_text("the budget, the new office")
+
+
+AWAY = """
+from datetime import timedelta
+from django.utils import timezone
+from transcription.models import TranscriptionSession
+until = timezone.now() + timedelta(hours=1)
+TranscriptionSession.objects.filter(public_id="away").update(
+    state="detached", end_reason="client_lost", ended_at=None, detached_at=timezone.now(), resume_until=until
+)
+"""
+
+
+def test_a_session_whose_client_is_away_is_on_the_console_until_it_is_stopped(
+    open_page: OpenPage, site: Served
+) -> None:
+    manage("shell", "--command", AWAY, data_dir=site.data_dir, DATABASE_URL="").check_returncode()
+    page = open_page("/console/?state=reconnecting", person=OPERATOR)
+    row = page.locator("tr", has_text="Waiting for its client")
+    expect(row.locator("[data-state]")).to_have_text("Reconnecting")
+    for width, theme in VIEWS:
+        waiting = open_page("/console/sessions/away/", person=OPERATOR, width=width, theme=theme)
+        expect(waiting.locator("[data-state-pill]")).to_have_text("Reconnecting")
+        expect(waiting.locator("[data-waiting]")).to_contain_text("Waiting for the client to come back, until")
+        check(waiting, "session-away", width, theme)
+    check(page, "console-away", 1360, "light")
+    page.set_viewport_size({"width": 390, "height": 844})
+    check(page, "console-away", 390, "light")
+    page.set_viewport_size({"width": 1360, "height": 900})
+    row.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop the session").click()
+    expect(page.locator("[data-empty]")).to_be_visible()
+    # The page that still waits is told too.
+    expect(waiting.locator("main")).to_contain_text("An operator stopped it.")
 
 
 def test_the_theme_button_cycles_and_the_choice_lasts(open_page: OpenPage) -> None:
