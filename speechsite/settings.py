@@ -113,7 +113,6 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "live"
 LOGOUT_REDIRECT_URL = "record"
 
 LANGUAGE_CODE = "en"
@@ -130,6 +129,7 @@ MEDIA_ROOT = CONFIG.data_dir / "media"
 # In production the manifest's hashed names are served; in development files are found where they lie.
 SERVESTATIC_USE_FINDERS = not CONFIG.is_production
 SERVESTATIC_AUTOREFRESH = not CONFIG.is_production
+SERVESTATIC_MIMETYPES = {".webmanifest": "application/manifest+json"}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -34,6 +34,7 @@ from transcription.admin_display import (
     paragraph,
     segment_list_address,
     session_link,
+    short_name,
     shorten,
     state_badge,
 )
@@ -175,7 +176,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("session"), ordering="title")
     def name(self, session: TranscriptionSession) -> str:
-        return str(session)
+        return short_name(session)
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_label(self, session: TranscriptionSession) -> str:

@@ -8,11 +8,13 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from transcription.models import TranscriptionSession
 
 TEXT_IN_LISTS_CHARACTERS = 60
+SHOWN_ID_CHARACTERS = 18
 
 
 def format_duration(milliseconds: int) -> str:
@@ -27,6 +29,11 @@ def shorten(text: str) -> str:
     if len(text) <= TEXT_IN_LISTS_CHARACTERS:
         return text
     return text[:TEXT_IN_LISTS_CHARACTERS].rstrip() + "…"
+
+
+def short_name(session: TranscriptionSession) -> str:
+    """Title or id, for a list; ids of clients have up to 64 characters."""
+    return shorten(session.title) or Truncator(session.public_id).chars(SHOWN_ID_CHARACTERS)
 
 
 def state_badge(session: TranscriptionSession) -> str:
@@ -53,7 +60,7 @@ def console_link(session: TranscriptionSession, words: str = "") -> str:
 
 def session_link(session: TranscriptionSession) -> str:
     address = reverse("admin:transcription_transcriptionsession_change", args=[session.pk])
-    return format_html('<a href="{}"><bdi>{}</bdi></a>', address, session)
+    return format_html('<a href="{}"><bdi>{}</bdi></a>', address, short_name(session))
 
 
 def segment_list_address(session: TranscriptionSession) -> str:

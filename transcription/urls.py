@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
 from transcription import views
@@ -17,6 +17,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/sessions/<slug:public_id>/export.<str:format>", views.session_export, name="session_export"),
     path("console/sessions/<slug:public_id>/stop/", views.session_stop, name="session_stop"),
     path("console/sessions/<slug:public_id>/delete/", views.session_delete, name="session_delete"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", views.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

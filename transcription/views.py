@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth.views import LoginView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
@@ -43,6 +43,15 @@ DESCRIBE_TIMEOUT_S = 1.0
 DEFAULT_LANGUAGE = TranscriptionConfig().language
 
 View = Callable[..., HttpResponseBase]
+
+
+class LogIn(LoginView):
+    """Leads operators to the live page, everybody else to the sessions."""
+
+    redirect_authenticated_user = True
+
+    def get_default_redirect_url(self) -> str:
+        return reverse("live" if access.may_watch_live(self.request.user) else "sessions")
 
 
 def page(view: View) -> View:

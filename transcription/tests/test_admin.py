@@ -51,6 +51,14 @@ def act(client: Client, action: str, *sessions: TranscriptionSession, **more: st
     return client.post(SESSIONS, data)
 
 
+def test_lists_show_the_beginning_of_an_id(boss: Client) -> None:
+    make_session("one", public_id="0123456789abcdef0123456789abcdef")
+    for address in (SESSIONS, SEGMENTS):
+        html = page(boss, address)
+        assert "0123456789abcdef0…" in html
+        assert ">0123456789abcdef0123456789abcdef" not in html
+
+
 def test_every_page_opens_and_has_nothing_inline(boss: Client) -> None:
     session = make_session("one", "two", title="Board", state="live")
     segment = session.segments.all()[0]

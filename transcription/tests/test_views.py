@@ -59,7 +59,16 @@ def test_the_console_needs_a_login_even_on_this_machine() -> None:
 def test_the_console_tells_who_may_not_watch_which_group_gives_it() -> None:
     answer = client_of(make_user()).get(reverse("live"))
     assert answer.status_code == 403
-    assert "Viewer, Operator and Reviewer" in answer.content.decode()
+    assert "The groups Viewer and Operator give that." in answer.content.decode()
+
+
+@pytest.mark.parametrize(("permission", "page"), [("view_live", "live"), ("view_captions", "sessions")])
+def test_the_login_leads_to_a_page_that_one_may_see(permission: str, page: str) -> None:
+    user = make_user(permission)
+    user.set_password("long enough for this")
+    user.save()
+    answer = Client().post(reverse("login"), {"username": user.username, "password": "long enough for this"})
+    assert answer.headers["Location"] == reverse(page)
 
 
 def test_the_console_shows_todays_numbers_and_stop_only_to_those_who_may() -> None:
@@ -291,3 +300,8 @@ def test_languages_are_the_streaming_models_with_the_default_first() -> None:
     assert list_languages(models) == ["en-US", "de-DE", "es-ES"]
     assert list_languages([]) == ["en-US"]
     assert list_languages([RivaModel("a", ("ja-JP",))]) == ["ja-JP"]
+
+
+def test_the_manifest_has_a_type_that_browsers_take() -> None:
+    answer = Client().get("/static/manifest.webmanifest")
+    assert answer.headers["Content-Type"] == "application/manifest+json"
