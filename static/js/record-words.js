@@ -76,9 +76,10 @@ export function recogniserNotice({ state, lag_ms: lagMs }) {
   return null;
 }
 
-/** expiring: a session_expiring event. */
-export function expiringNotice({ in_ms: inMs, reason }) {
+/** expiring: a session_expiring event. One that goes on elsewhere is no news: the connection is made again at once. */
+export function expiringNotice({ in_ms: inMs, reason, resume_elsewhere: goesOn = false }) {
   const left = formatLeft(inMs);
+  if (goesOn) return null;
   if (reason === "draining") return notice("info", gettext("This server is being updated. This recording will be finished cleanly soon."));
   if (reason === "idle_timeout") return notice("warn", interpolate(gettext("Nothing was heard for a while. %(left)s before this recording ends."), { left }));
   return notice("warn", left);

@@ -68,6 +68,12 @@ test("a full buffer says until when everything is safe", () => {
   assert.equal(words.bufferFullNotice({ isFull: false }, recording), null);
 });
 
+test("an update of the server is told only to recordings that it ends", () => {
+  const draining = { in_ms: 5000, reason: "draining" };
+  assert.equal(words.expiringNotice({ ...draining, resume_elsewhere: true }), null);
+  assert.match(words.expiringNotice({ ...draining, resume_elsewhere: false }).text, /finished cleanly/);
+});
+
 test("a slow recogniser is told in whole seconds", () => {
   assert.equal(words.recogniserNotice({ state: "lagging", lag_ms: 6240 }).text, "Captions are running 6 s behind.");
 });
