@@ -208,9 +208,9 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         return console_link(session, _("Open"))
 
     @admin.display(description=gettext_lazy("stop requested"))
-    def stop_request(self, session: TranscriptionSession) -> str | None:
+    def stop_request(self, session: TranscriptionSession) -> str:
         if session.stop_requested_at is None:
-            return None
+            return "-"
         return _("%(when)s by %(who)s: %(reason)s") % {
             "when": session.stop_requested_at.isoformat(timespec="seconds"),
             "who": session.stop_requested_by or "-",
@@ -218,9 +218,9 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         }
 
     @admin.display(description=gettext_lazy("final lag, median / 95 % (ms)"))
-    def final_lag(self, session: TranscriptionSession) -> str | None:
+    def final_lag(self, session: TranscriptionSession) -> str:
         if session.final_lag_p50_ms is None:
-            return None
+            return "-"
         return f"{session.final_lag_p50_ms} / {session.final_lag_p95_ms}"
 
     @admin.display(description=gettext_lazy("audio format"))

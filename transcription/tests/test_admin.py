@@ -59,6 +59,11 @@ def test_lists_show_the_beginning_of_an_id(boss: Client) -> None:
         assert ">0123456789abcdef0123456789abcdef" not in html
 
 
+def test_facts_that_are_not_known_are_a_dash(boss: Client) -> None:
+    session = make_session("one", final_lag_p50_ms=None, stop_requested_at=None)
+    assert "None" not in page(boss, f"{SESSIONS}{session.pk}/change/")
+
+
 def test_every_page_opens_and_has_nothing_inline(boss: Client) -> None:
     session = make_session("one", "two", title="Board", state="live")
     segment = session.segments.all()[0]
