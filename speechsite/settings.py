@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -143,6 +144,8 @@ STORAGES = {
 
 CORS_URLS_REGEX = rf"^{CONFIG.api_v1_str}/"
 CORS_ALLOWED_ORIGINS = CONFIG.allowed_origins
+CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "x-request-id")
+CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id")
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
-from django.test import AsyncClient, Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.utils import timezone
 
 from speechsite.config import get_config
@@ -374,3 +374,16 @@ async def test_it_works_the_same_under_asgi() -> None:
     pieces = [piece async for piece in content]
     assert len(pieces) > 1
     assert b"".join(pieces) == b"words\n" * 500
+
+
+@pytest.mark.parametrize("header", ["authorization", "x-api-key", "content-type", "x-request-id"])
+def test_pages_of_allowed_origins_may_send_every_header_that_means_something(header: str) -> None:
+    asks = {
+        "Origin": "https://app.example.org",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": header,
+    }
+    with override_settings(CORS_ALLOWED_ORIGINS=["https://app.example.org"]):
+        answer = Client().options("/api/v1/start-transcription", headers=asks)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    assert header in answer.headers["Access-Control-Allow-Headers"].split(", ")
