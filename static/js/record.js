@@ -3,8 +3,8 @@
 import { Announcer } from "./announcer.js";
 import { AudioFile, FileError } from "./audio-file.js";
 import { canCapture, Microphone } from "./capture.js";
+import { CaptionTools } from "./caption-tools.js";
 import { Captions } from "./captions.js";
-import { canCopy, copyText } from "./clipboard.js";
 import { formatBytes, formatDuration, formatWords } from "./format.js";
 import { gettext, interpolate } from "./i18n.js";
 import { KeepAwake } from "./keep-awake.js";
@@ -19,7 +19,6 @@ import { recall, remember } from "./storage.js";
 import { Shortcuts } from "./shortcuts.js";
 import { TranscriptionSocket } from "./transcription-socket.js";
 
-const CAPTION_SIZES = 6;
 /** The line about privacy is for the first visit. */
 const VISIT_KEY = "recording-visit";
 /** Ends after which everything that was said is stored. */
@@ -42,6 +41,7 @@ class RecordPage {
       scroller: this.find("scroller"),
       jump: this.find("jump"),
     });
+    this.tools = new CaptionTools(this.find, this.captions);
     this.strip = new LevelStrip(this.find("canvas"));
     this.awake = new KeepAwake();
     this.settings = new RecordSettings(this.find("settings"), this.find("log"));
@@ -53,7 +53,6 @@ class RecordPage {
     this.recording = null;
     this.pageTitle = document.title;
     this.limitMs = Number(root.dataset.limitMs);
-    this.captionSize = 2;
     this.lostAtStart = null; // what starting failed with, to be forgotten when a microphone appears
   }
 
@@ -68,7 +67,7 @@ class RecordPage {
       keep: () => this.notice.hide("connection"),
       stop: () => this.recording?.stop?.(),
     });
-    this.connectCaptionTools();
+    this.tools.connect();
     this.connectFile();
     this.connectPage();
     this.settings.connect();
@@ -76,18 +75,6 @@ class RecordPage {
     this.settings.fillMicrophones();
     this.showIdle();
     this.recovery.connect();
-  }
-
-  connectCaptionTools() {
-    this.find("smaller").addEventListener("click", () => this.resizeCaptions(-1));
-    this.find("larger").addEventListener("click", () => this.resizeCaptions(1));
-    this.find("fullscreen").addEventListener("click", () => this.toggleFullScreen());
-    for (const name of ["copy", "copy-saved"]) {
-      const button = this.find(name);
-      button.hidden = !canCopy();
-      button.addEventListener("click", () => this.copy(button));
-    }
-    this.find("fullscreen").hidden = !document.fullscreenEnabled;
   }
 
   connectFile() {
@@ -120,10 +107,10 @@ class RecordPage {
     new Shortcuts({
       r: () => this.toggle(),
       p: () => this.togglePause(),
-      f: () => this.toggleFullScreen(),
-      c: () => this.copy(this.find("copy")),
-      "+": () => this.resizeCaptions(1),
-      "-": () => this.resizeCaptions(-1),
+      f: () => this.tools.toggleFullScreen(),
+      c: () => this.tools.copy(),
+      "+": () => this.tools.resize(1),
+      "-": () => this.tools.resize(-1),
       t: () => document.dispatchEvent(new Event("speech:theme")),
     }).connect();
   }
@@ -215,7 +202,7 @@ class RecordPage {
     const socket = this.makeSocket(makeSessionId(), { config: recording.config });
     this.recovery.continue(socket, left).moveTo(this.sessionId, held.startBytes);
     this.leftMs = bytesToMs(held.endBytes - held.startBytes);
-    this.resent = recording.resumeToken ? recording : null; // without a token there never was a session before
+    this.resent = recording.hasStarted ? recording : null;
     this.follow(new RecoveredRecording(socket, held.pieces), recording.title).start();
   }
 
@@ -471,22 +458,6 @@ class RecordPage {
   setText(name, text) {
     const element = this.find(name);
     if (element.textContent !== text) element.textContent = text;
-  }
-
-  // Caption tools
-
-  copy(button) {
-    if (this.captions.words && canCopy()) copyText(this.captions.text, button);
-  }
-
-  resizeCaptions(change) {
-    this.captionSize = Math.min(CAPTION_SIZES - 1, Math.max(0, this.captionSize + change));
-    this.find("scroller").dataset.size = String(this.captionSize);
-  }
-
-  toggleFullScreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else this.find("captions-card").requestFullscreen?.();
   }
 }
 

@@ -12,7 +12,7 @@ export const MAX_WAITING_WRITES = 60;
 
 /** The entry of a new recording. owner: who is logged in; others at this browser are not offered it. */
 export function newRecording({ sessionId, owner, config, title, startedAt }) {
-  return { id: sessionId, owner, sessionId, resumeToken: null, config, title, startedAt, basisBytes: 0, safeBytes: 0 };
+  return { id: sessionId, owner, sessionId, hasStarted: false, resumeToken: null, config, title, startedAt, basisBytes: 0, safeBytes: 0 };
 }
 
 export class RecordingJournal {
@@ -32,7 +32,7 @@ export class RecordingJournal {
   /** Take part in what happens to a session: how far it is settled, and its token. */
   follow(socket) {
     this._claim ??= this._store.claim(this.recording.id);
-    socket.addEventListener("transcription_started", ({ detail }) => this._change({ resumeToken: detail.resume_token }));
+    socket.addEventListener("transcription_started", ({ detail }) => this._change({ hasStarted: true, resumeToken: detail.resume_token }));
     socket.addEventListener("progress", ({ detail }) => this._settle(detail.safeBytes));
   }
 

@@ -3,9 +3,9 @@
  * nothing: who and what, and the audio that is not settled yet. In IndexedDB; a Web Lock tells the recordings of pages
  * that are still open from those that were left behind. Where a browser has either not, `open` gives null.
  *
- * A recording: {id, owner, sessionId, resumeToken, config, title, startedAt, basisBytes, safeBytes}. Positions count
- * from the first byte of the recording; `basisBytes` is where its session begins, 0 but for one that had to be
- * continued in a new session.
+ * A recording: {id, owner, sessionId, hasStarted, resumeToken, config, title, startedAt, basisBytes, safeBytes}. Positions
+ * count from the first byte of the recording; `basisBytes` is where its session begins, 0 but for one that had to be
+ * continued in a new session. hasStarted: the service has a session of it.
  */
 
 const DATABASE = "speech-recordings";
