@@ -12,6 +12,7 @@ import time
 import grpc
 
 from speechsite.config import Config
+from speechsite.logs import use_json
 from speechsite.supervisor import ChildSpec, StartFailed
 
 LOOPBACK = "127.0.0.1"
@@ -44,6 +45,7 @@ def recogniser_spec(config: Config, port: int, life_fd: int) -> ChildSpec:
     """How to start it. It ends when nobody holds the writing end of life_fd any more."""
     arguments = ["-m", "transcription.asr_server", "--host", LOOPBACK, "--port", str(port)]
     arguments += ["--max-streams", str(config.asr_max_streams), "--watch-pipe", str(life_fd)]
+    arguments += ["--log-format", "json" if use_json(config) else "console"]
     if config.asr_model_path is not None:
         arguments += ["--model-path", str(config.asr_model_path)]
     if config.asr_threads:

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from .errors import EngineError
 from .server import DEFAULT_HOST, DEFAULT_MAX_STREAMS, DEFAULT_PORT, ServerOptions, serve
@@ -22,15 +23,37 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
-            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "timestamp": _moment(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
+            **_extra(record),
         }
-        entry.update({k: v for k, v in vars(record).items() if k not in _RECORD_FIELDS})
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
+
+
+class TextLines(logging.Formatter):
+    """The same for people, in the columns of the site's own log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join(f" {name}={value}" for name, value in sorted(_extra(record).items()))
+        level, event = record.levelname.lower(), record.getMessage()
+        line = f"{_moment(record)} [{level:<9}] {event:<30} [{record.name}]{facts}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+FORMATTERS = {"json": JsonLines, "console": TextLines}
+
+
+def _moment(record: logging.LogRecord) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
 
 
 def add_arguments(parser: argparse.ArgumentParser, max_streams: int = DEFAULT_MAX_STREAMS) -> None:
@@ -59,9 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the server; returns the exit code."""
     parser = argparse.ArgumentParser(prog="asr_server", description="The embedded speech recogniser.")
     add_arguments(parser)
-    options = options_from(parser.parse_args(argv))
+    parser.add_argument("--log-format", choices=FORMATTERS, default="json", help="how log lines look")
+    arguments = parser.parse_args(argv)
+    options = options_from(arguments)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(FORMATTERS[arguments.log_format]())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         asyncio.run(serve(options))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,6 +43,11 @@ def test_it_says_that_its_port_is_taken(asr_address: str) -> None:
     ended = start("--port", port, "--threads", "1")
     assert ended.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+
+
+def test_its_log_is_text_for_people_where_asked(tmp_path: Path) -> None:
+    ended = start("--port", "0", "--model-path", str(tmp_path), "--log-format", "console")
+    assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z \[error    \] asr_server_cannot_start +\[\S+\] reason=", ended.stderr)
 
 
 def test_it_names_what_a_model_folder_lacks(tmp_path: Path) -> None:
