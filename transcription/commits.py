@@ -33,35 +33,35 @@ class _Pending:
 
     segment: int
     result: FinalResult
-    tail: bool
     promoted: bool
     lag_ms: int | None
 
-    def as_segment(self) -> NewSegment:
-        result = self.result
-        return NewSegment(
-            index=self.segment,
-            start_ms=result.start_ms,
-            end_ms=result.end_ms,
-            text=result.text,
-            words=[
-                {
-                    "word": word.word,
-                    "start_ms": word.start_ms,
-                    "end_ms": word.end_ms,
-                    "confidence": word.confidence,
-                    "speaker": word.speaker,
-                }
-                for word in result.words
-            ],
-            alternatives=[{"text": item.text, "confidence": item.confidence} for item in result.alternatives],
-            confidence=result.confidence,
-            speaker=next((word.speaker for word in result.words if word.speaker), "") or "",
-            language=result.language or "",
-            channel=result.channel,
-            tail=self.tail,
-            promoted=self.promoted,
-        )
+
+def build_segment(index: int, result: FinalResult, *, tail: bool = False, promoted: bool = False) -> NewSegment:
+    """A final as it is stored."""
+    return NewSegment(
+        index=index,
+        start_ms=result.start_ms,
+        end_ms=result.end_ms,
+        text=result.text,
+        words=[
+            {
+                "word": word.word,
+                "start_ms": word.start_ms,
+                "end_ms": word.end_ms,
+                "confidence": word.confidence,
+                "speaker": word.speaker,
+            }
+            for word in result.words
+        ],
+        alternatives=[{"text": item.text, "confidence": item.confidence} for item in result.alternatives],
+        confidence=result.confidence,
+        speaker=next((word.speaker for word in result.words if word.speaker), "") or "",
+        language=result.language or "",
+        channel=result.channel,
+        tail=tail,
+        promoted=promoted,
+    )
 
 
 class Commits:
@@ -94,30 +94,36 @@ class Commits:
         self._handle: SessionHandle | None = None
         self._pending: list[_Pending] = []
         self._settled_bytes = 0
+        self._header_bytes = 0
         self._committed_at_s = clock()
         self._wanted = asyncio.Event()
         self._no_more = False
 
     def begin(self, handle: SessionHandle) -> None:
-        """The session has its row: indexes go on from there."""
+        """The session has its row: indexes and the settled position go on from there."""
         self._handle = handle
-        self.next_segment = handle.next_seq
+        self.next_segment = self.stored_segments = handle.next_seq
+        self.committed_bytes = self._settled_bytes = handle.committed_bytes
 
     @property
     def has_room(self) -> bool:
         return len(self._pending) < MAX_PENDING_FINALS
 
-    def add(self, result: FinalResult, *, lag_ms: int | None, tail: bool = False, promoted: bool = False) -> None:
+    def add(self, result: FinalResult, *, lag_ms: int | None, promoted: bool = False) -> None:
         """Take a final; it has the next index. Raises StorageUnavailable past MAX_PENDING_FINALS."""
         if not self.has_room:
             raise StorageUnavailable("The database has not stored the transcript for too long.")
-        self._pending.append(_Pending(self.next_segment, result, tail, promoted, lag_ms))
+        self._pending.append(_Pending(self.next_segment, result, promoted, lag_ms))
         self.next_segment += 1
         self._wanted.set()
 
-    def settle(self, settled_bytes: int) -> None:
-        """Audio before this position is settled; that is stored with the next finals, or by tick()."""
+    def settle(self, settled_bytes: int, *, header_bytes: int = 0) -> None:
+        """Audio before this position is settled; that is stored with the next finals, or by tick().
+
+        header_bytes: of a WAV header that came before the audio.
+        """
         self._settled_bytes = max(self._settled_bytes, settled_bytes)
+        self._header_bytes = header_bytes
 
     def tick(self, now_s: float) -> None:
         """Where nobody speaks only the settled position moves."""
@@ -151,8 +157,9 @@ class Commits:
             pk=self._handle.pk,
             epoch=self._handle.epoch,
             expected_seq=batch[0].segment if batch else self.next_segment,
-            segments=tuple(item.as_segment() for item in batch),
+            segments=tuple(build_segment(item.segment, item.result, promoted=item.promoted) for item in batch),
             committed_bytes=settled_bytes,
+            header_bytes=self._header_bytes,
         )
         writing = asyncio.ensure_future(self._store.commit(step))
         try:
@@ -168,7 +175,7 @@ class Commits:
 
     def _tell(self, batch: list[_Pending], *, durable: bool) -> None:
         for item in batch:
-            self._emit(Final(item.segment, item.result, durable=durable, tail=item.tail))
+            self._emit(Final(item.segment, item.result, durable=durable))
             if durable:
                 self._note_stored(item)
 

@@ -20,7 +20,6 @@ from transcription.dialects.native import NativeDialect
 from transcription.errors import (
     BadMessage,
     InternalError,
-    NothingToResume,
     TimedOutClient,
     TranscriptionError,
 )
@@ -30,6 +29,8 @@ from transcription.options import is_session_id
 from transcription.origins import socket_headers
 from transcription.outbox import Outbox
 from transcription.process import Process, get_process
+from transcription.resuming import build_ended, digest_of
+from transcription.steps import Resume
 from transcription.waiting_connections import Waiting
 
 log = structlog.get_logger(__name__)
@@ -134,6 +135,14 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     # Opening
 
     @property
+    def _session_id(self) -> str:
+        return str(self.scope["url_route"]["kwargs"]["session_id"])
+
+    @property
+    def _user_agent(self) -> str:
+        return socket_headers(self.scope).get("user-agent", "")
+
+    @property
     def _client_address(self) -> str | None:
         client = self.scope.get("client")
         return client[0] if client else None
@@ -210,7 +219,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             case commands.Start():
                 await self._begin(command)
             case commands.Resume():
-                raise NothingToResume("There is no such session to resume.")
+                await self._resume(command)
             case commands.Audio() if self._live is not None:
                 if not self._live.intake.has_room_for(len(command.chunk)):
                     await self._live.wait_for_room(len(command.chunk))
@@ -226,18 +235,42 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _begin(self, command: commands.Start) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
         self._has_begun = True
-        scope: dict[str, Any] = dict(self.scope)
         new = await self._process.new_session(
-            session_id=scope["url_route"]["kwargs"]["session_id"],
+            session_id=self._session_id,
             principal=self._principal,
             options=command.options,
             client_address=self._client_address,
-            user_agent=socket_headers(scope).get("user-agent", ""),
+            user_agent=self._user_agent,
             dialect=self._dialect.name,
         )
+        self._go_live(self._process.transcribe(new, emit=self._outbox.put))
+
+    async def _resume(self, command: commands.Resume) -> None:
+        assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
+        self._has_begun = True
+        resume = Resume(
+            public_id=self._session_id,
+            principal=self._principal,
+            token_digest=digest_of(command.resume_token),
+            received_segments=command.received_segments,
+            held_from=command.held_from,
+            client_address=self._client_address,
+            user_agent=self._user_agent,
+            max_age_s=self._process.session_timeout_s,
+        )
+        taken = await self._process.take(resume)
+        if taken.ended is None:
+            self._go_live(self._process.go_on(taken, resume, dialect=self._dialect.name, emit=self._outbox.put))
+            return
+        # Its client had stopped it, and lost the connection before it heard of the end.
+        for event in build_ended(resume.public_id, taken):
+            self._outbox.put(event)
+        self._outbox.close()
+
+    def _go_live(self, live: LiveTranscription) -> None:
         self._leave_waiting()
-        self._live = self._process.transcribe(new, emit=self._outbox.put)
-        self._running = asyncio.create_task(self._run(self._live))
+        self._live = live
+        self._running = asyncio.create_task(self._run(live))
 
     async def _run(self, live: LiveTranscription) -> None:
         try:

@@ -21,19 +21,21 @@ DRAINING_RETRY_AFTER_MS = 2000
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a session ends.
+    """How a connection lets go of a session.
 
-    state: what the session becomes. reason: stored. stopped: the session is complete and the client is told so.
-    error: told to the client, after that. flush_s: how long the recogniser may be silent over the last words, 0 for
-    none at all. tail: the words of the flush were cut off, not finished.
+    state: what the session becomes; detached: it may be taken up again, where its audio allows that. reason:
+    stored. stopped: the session is complete and the client is told so. error: told to the client, after that.
+    flush_s: how long the recogniser may be silent over the last words, 0 for none at all. tail: the words of the
+    flush were cut off, not finished. expires_as: why the client is warned before that.
     """
 
-    state: Literal["completed", "interrupted", "failed"]
+    state: Literal["completed", "detached", "failed"]
     reason: str
     stopped: StopReason | None = None
     error: TranscriptionError | None = None
     flush_s: float = STOP_FLUSH_S
     tail: bool = False
+    expires_as: Literal["draining"] | None = None
 
     @property
     def needs_recogniser(self) -> bool:
@@ -61,27 +63,27 @@ def operator_stop(reason: str) -> End:
 
 def idle_timeout() -> End:
     error = TimedOutClient("Neither audio nor a keepalive came for too long.", reason="idle_timeout")
-    return End("interrupted", "idle_timeout", error=error, flush_s=LOST_FLUSH_S, tail=True)
+    return End("detached", "idle_timeout", error=error, flush_s=LOST_FLUSH_S, tail=True)
 
 
 def client_lost() -> End:
-    return End("interrupted", "client_lost", flush_s=LOST_FLUSH_S, tail=True)
+    return End("detached", "client_lost", flush_s=LOST_FLUSH_S, tail=True)
 
 
 def client_fault(error: TranscriptionError) -> End:
     """The client broke a rule that ends the session; what was said until then is kept."""
-    return End("interrupted", error.reason, error=error, flush_s=LOST_FLUSH_S, tail=True)
+    return End("detached", error.reason, error=error, flush_s=LOST_FLUSH_S, tail=True)
 
 
 def draining() -> End:
     error = AtCapacity(
-        "This server is being updated; please start again.",
+        "This server is being updated; please connect again.",
         reason="draining",
         retry_after_ms=DRAINING_RETRY_AFTER_MS,
     )
-    return End("interrupted", "draining", error=error, flush_s=LOST_FLUSH_S, tail=True)
+    return End("detached", "draining", error=error, flush_s=LOST_FLUSH_S, tail=True, expires_as="draining")
 
 
 def failure(error: TranscriptionError, *, has_started: bool) -> End:
-    """Our side failed: nothing can be flushed."""
-    return End("interrupted" if has_started else "failed", error.reason, error=error, flush_s=0)
+    """Our side failed, or the session is not ours any more: nothing can be flushed."""
+    return End("detached" if has_started else "failed", error.reason, error=error, flush_s=0)

@@ -63,7 +63,8 @@ def note_ending(handle: SessionHandle, ending: Ending) -> None:
         row.state, row.end_reason = state, reason
         row.end_message = clean_text(ending.message)[:MAX_MESSAGE_CHARACTERS]
         row.audio_bytes, row.audio_ms = ending.audio_bytes, ending.audio_ms
-        row.first_interim_ms = ending.first_interim_ms
+        if row.first_interim_ms is None:  # of a session that was taken up again the first one counts
+            row.first_interim_ms = ending.first_interim_ms
         row.final_lag_p50_ms, row.final_lag_p95_ms = ending.final_lag_p50_ms, ending.final_lag_p95_ms
         row.detached_at = row.resume_until = row.ended_at = None
         if state is State.DETACHED:

@@ -20,10 +20,11 @@ StopReason = Literal["client", "session_timeout", "operator", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The recogniser is open."""
+    """The recogniser is open. resume_token: takes the session up again; None where that cannot be."""
 
     session_id: str
     config: TranscriptionConfig
+    resume_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,22 @@ class Final:
     result: FinalResult
     durable: bool = True
     tail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The session is taken up again: the client sends its audio from audio_offset on, as it counts.
+
+    withdrawn: finals from next_segment on that the client may hold do not count any more. finals: the stored
+    ones that it does not hold, in order.
+    """
+
+    session_id: str
+    config: TranscriptionConfig
+    audio_offset: int
+    next_segment: int
+    withdrawn: bool
+    finals: tuple[Final, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +90,14 @@ class Expiring:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The session is complete: every final came before this."""
+    """The session is complete: every final came before this. gaps: stretches of lost audio, in ms."""
 
     reason: StopReason
     audio_ms: int
     received: int
     safe: int | None
     segments: int
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +108,4 @@ class Failed:
     safe: int | None = None
 
 
-Event = Started | Interim | Final | Ack | RecogniserStatus | AudioWarning | Expiring | Stopped | Failed
+Event = Started | Resumed | Interim | Final | Ack | RecogniserStatus | AudioWarning | Expiring | Stopped | Failed

@@ -11,14 +11,12 @@ from transcription.levels import Level, measure_level
 from transcription.rates import AudioRateWatch
 from transcription.replay import ReplayBuffer
 
-# What may be held: 45 s that are not final yet, 30 s of a lost recogniser, 15 s to spare.
+# What may be held: 45 s that are not settled yet (listener.CUT_AFTER_S), 30 s of a lost recogniser, 15 s to spare.
 RING_S = 90
 # What a client may send past the settled audio; the difference is slack for clients that ignore it.
 CREDIT_S = 80
 # Where bytes say nothing about time, this many may wait to be sent.
 CONTAINER_RING_BYTES = 1024 * 1024
-# A recogniser that settles nothing must not stop the client: audio sent to it this long ago is let go.
-UNSETTLED_SPAN_S = 45
 CHUNK_MAX_BYTES = 64 * 1024
 WARN_SILENCE_AFTER_S = 10.0
 
@@ -27,21 +25,23 @@ class Intake:
     """Counts, checks and holds a session's audio.
 
     Positions are audio bytes from 0, without a WAV header that was skipped; `*_on_wire` are the client's.
+    start: where a session goes on that is taken up again, behind a header of header_bytes.
     """
 
-    def __init__(self, audio_format: AudioFormat) -> None:
+    def __init__(self, audio_format: AudioFormat, *, start: int = 0, header_bytes: int = 0) -> None:
         self.format = audio_format
         self.level = Level()
-        self.speech_until = 0
-        self.sent = 0
-        self._ring = ReplayBuffer()
+        self.speech_until = start
+        self.sent = start
+        self._ring = ReplayBuffer(start)
         self._arrivals = Arrivals()
-        self._head: HeadReader | None = HeadReader(audio_format)
+        # A client that begins anew sends its header again.
+        self._head: HeadReader | None = None if start else HeadReader(audio_format)
         self._held_by_head = 0
-        self._skipped = 0
+        self._skipped = header_bytes if start else 0
         self._rate_watch = AudioRateWatch(audio_format.bytes_per_second)
-        self._floor = 0
-        self._measured = 0
+        self._floor = start
+        self._measured = start
         self._silent_since_s: float | None = None
         self._warned: set[WarningCode] = set()
 
@@ -51,6 +51,11 @@ class Intake:
     def received(self) -> int:
         """Audio bytes here, the odd one at the end included."""
         return self._ring.end
+
+    @property
+    def header_bytes(self) -> int:
+        """What was skipped before the audio."""
+        return self._skipped
 
     @property
     def received_on_wire(self) -> int:
@@ -115,12 +120,22 @@ class Intake:
 
     def settle(self, settled: int) -> None:
         """Forget audio that is not needed again. settled: the watermark's position."""
-        if self.format.has_constant_rate:
-            span = UNSETTLED_SPAN_S * self.format.bytes_per_second
-            self._floor = max(self._floor, min(settled, self.sent), self.sent - span)
-        else:
-            self._floor = self.sent
+        self._floor = max(self._floor, min(settled, self.sent)) if self.format.has_constant_rate else self.sent
         self._ring.trim(self._floor)
+
+    @property
+    def floor(self) -> int:
+        """Audio before this position is not needed again; what follows is held."""
+        return self._floor
+
+    @property
+    def unsettled_s(self) -> float:
+        """Audio that was sent and is not settled, in seconds; 0.0 where bytes say nothing about time."""
+        return (self.sent - self._floor) / self.format.bytes_per_second if self.format.has_constant_rate else 0.0
+
+    def rewind(self) -> None:
+        """A new stream of the recogniser hears the audio from the floor on."""
+        self.sent = self._floor
 
     # What goes out
 
@@ -128,9 +143,10 @@ class Intake:
     def has_unsent(self) -> bool:
         return self.format.align(self.received) > self.sent
 
-    def take_chunk(self) -> bytes:
-        """All whole samples that were not sent yet, at most CHUNK_MAX_BYTES; empty if there are none."""
-        end = min(self.format.align(self.received), self.sent + self.format.align(CHUNK_MAX_BYTES))
+    def take_chunk(self, at_most: int = CHUNK_MAX_BYTES) -> bytes:
+        """All whole samples that were not sent yet, at most so many bytes; empty if there are none."""
+        room = max(self.format.align(min(at_most, CHUNK_MAX_BYTES)), self.format.bytes_per_sample_set)
+        end = min(self.format.align(self.received), self.sent + room)
         chunk = self._ring.read(self.sent, end)
         self.sent = end
         if not self.format.has_constant_rate:

@@ -1,8 +1,8 @@
 """One recording from open to closed. Knows neither WebSocket nor protobuf.
 
-Audio: feed -> Intake -> _send_audio -> recogniser. Words: recogniser -> _read_results -> Commits -> store, and
-only then -> emit. The reader never waits for the database: results that are not read are lost when the
-recogniser's connection breaks.
+Audio: feed -> Intake -> Listener -> recogniser. Words: recogniser -> Hearing -> Commits -> store, and only then
+-> emit. A recogniser that is lost is the listener's matter; a client that is lost leaves a session that another
+connection, here or elsewhere, may take up again at the settled position.
 """
 
 from __future__ import annotations
@@ -12,42 +12,34 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
 
 import structlog
 
 from transcription import end as ends
 from transcription import metrics
 from transcription.acks import Acks
-from transcription.commits import Commits
+from transcription.commits import Commits, build_segment
 from transcription.end import End
 from transcription.errors import (
     AtCapacity,
     InternalError,
-    RecogniserFailed,
     RecogniserSilent,
     StorageUnavailable,
     TooFast,
     TranscriptionError,
 )
-from transcription.events import (
-    AudioWarning,
-    Event,
-    Expiring,
-    Failed,
-    Interim,
-    RecogniserStatus,
-    Started,
-    Stopped,
-)
+from transcription.events import AudioWarning, Event, Expiring, Failed, Final, Started, Stopped
+from transcription.hearing import Hearing
 from transcription.intake import Intake
 from transcription.latency import Latency
-from transcription.opening import open_with_retries
+from transcription.listener import Listener
 from transcription.recogniser_watch import RecogniserWatch
 from transcription.recognition import Recogniser, RecognitionStream
-from transcription.results import FinalResult, InterimResult, Progress
-from transcription.steps import Ending, NewSession, SessionHandle, Step
+from transcription.results import FinalResult, InterimResult
+from transcription.resuming import build_resumed
+from transcription.steps import Ending, NewSession, SessionHandle, Step, Taken
 from transcription.timeouts import Expired, Timeouts
 from transcription.waiting import cancelled, first_of
 from transcription.watermark import Watermark
@@ -57,6 +49,8 @@ log = structlog.get_logger(__name__)
 ROOM_WAIT_S = 10.0
 # As long as the audio that may be held takes to be heard in real time.
 MAX_FLUSH_S = 90.0
+
+Activity = Literal["opening", "live", "slow", "reconnecting", "paused", "finishing"]
 
 
 class SessionStore(Protocol):
@@ -69,7 +63,11 @@ class SessionStore(Protocol):
 
 
 class LiveTranscription:
-    """Owns the recogniser's stream, the tasks and the row of one session while it is live."""
+    """Owns the listener, the commits and the row of one session while it is live.
+
+    taken: the session as it was found, where this connection takes one up again. resume_token: what the client
+    of a new session is given for that.
+    """
 
     def __init__(
         self,
@@ -80,24 +78,29 @@ class LiveTranscription:
         emit: Callable[[Event], None],
         session_timeout_s: float,
         idle_timeout_s: float,
+        resume_window_s: float,
+        taken: Taken | None = None,
+        resume_token: str = "",
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.new = new
         self.config = new.applied
-        self.intake = Intake(self.config.audio_format)
+        self.intake = self._make_intake(taken)
         self.latency = Latency()
-        self.interim: InterimResult | None = None
-        self.started_at = datetime.now(UTC)
+        age_s = taken.age_s if taken is not None else 0.0
+        self.started_at = datetime.now(UTC) - timedelta(seconds=age_s)
         # What the client was told last, if the session did not end as it wanted.
         self.closing_error: TranscriptionError | None = None
-        self._recogniser = recogniser
+        self._taken = taken
+        self._resume_token = resume_token
+        self._resume_window_s = resume_window_s
         self._store = store
         self._emit = emit
         self._clock = clock
-        self._jitter = jitter
-        self._timeouts = Timeouts(session_timeout_s=session_timeout_s, idle_timeout_s=idle_timeout_s, now_s=clock())
-        self._watermark = Watermark()
+        self._timeouts = Timeouts(
+            session_timeout_s=max(0.0, session_timeout_s - age_s), idle_timeout_s=idle_timeout_s, now_s=clock()
+        )
         self._watch = RecogniserWatch(self.intake, interims=self.config.enable_interim_results, now_s=clock())
         self._commits = Commits(
             store,
@@ -107,17 +110,39 @@ class LiveTranscription:
             clock=clock,
         )
         self._acks = Acks(self.intake, committed_bytes=lambda: self._commits.committed_bytes, emit=emit)
+        self._hearing = Hearing(
+            intake=self.intake,
+            commits=self._commits,
+            watch=self._watch,
+            watermark=Watermark(self.intake.format.bytes_to_ms(self.intake.floor)),
+            latency=self.latency,
+            config=self.config,
+            emit=emit,
+            on_settled=self._make_room,
+        )
+        self._listener = Listener(
+            recogniser,
+            self.intake,
+            self._hearing,
+            self._watch,
+            emit=emit,
+            on_sent=self._on_sent,
+            clock=clock,
+            jitter=jitter,
+        )
         self._handle: SessionHandle | None = None
-        self._stream: RecognitionStream | None = None
         self._ending: asyncio.Future[End] | None = None
         self._early_end: End | None = None
-        self._send_wanted = asyncio.Event()
         self._room_made = asyncio.Event()
         self._is_open = False
-        self._finalize_wanted = False
-        self._no_more_audio = False
-        self._half_closed = False
-        self._first_audio_at_s: float | None = None
+        self._flushed_bytes = 0
+        self._tails: tuple[tuple[FinalResult, bool], ...] = ()
+
+    def _make_intake(self, taken: Taken | None) -> Intake:
+        if taken is None:
+            return Intake(self.config.audio_format)
+        start = taken.handle.committed_bytes
+        return Intake(self.config.audio_format, start=start, header_bytes=taken.header_bytes)
 
     # What the connection calls
 
@@ -132,12 +157,31 @@ class LiveTranscription:
 
     @property
     def is_open(self) -> bool:
-        """Whether the client was told that the recogniser is open."""
+        """Whether the client was told that it may speak."""
         return self._is_open
 
     @property
     def is_ending(self) -> bool:
         return self._early_end is not None
+
+    @property
+    def activity(self) -> Activity:
+        """What the session is doing, in a word."""
+        if self.is_ending:
+            return "finishing"
+        if not self._is_open:
+            return "opening"
+        match self._listener.state:
+            case "reconnecting":
+                return "reconnecting"
+            case "parked":
+                return "paused"
+        return "slow" if self._watch.is_lagging else "live"
+
+    @property
+    def interim(self) -> InterimResult | None:
+        """The utterance that is open."""
+        return self._hearing.interim
 
     @property
     def segments(self) -> int:
@@ -158,12 +202,12 @@ class LiveTranscription:
         if not chunk or self.is_ending:
             return
         now_s = self._clock()
-        if self._first_audio_at_s is None:
-            self._first_audio_at_s = now_s
+        if self._hearing.first_audio_at_s is None:
+            self._hearing.first_audio_at_s = now_s
         self._timeouts.heard_audio(now_s)
         for code in self.intake.feed(chunk, now_s):
             self._emit(AudioWarning(code))
-        self._send_wanted.set()
+        self._listener.audio_came(now_s)
         if self._is_open:
             self._acks.on_audio(now_s)
 
@@ -185,8 +229,7 @@ class LiveTranscription:
 
     def finalize(self) -> None:
         """End the current utterance with the audio received so far."""
-        self._finalize_wanted = True
-        self._send_wanted.set()
+        self._listener.finalize()
 
     def end(self, end: End) -> None:
         """End the session; the first reason counts."""
@@ -194,6 +237,8 @@ class LiveTranscription:
             return
         self._early_end = end
         self._room_made.set()
+        if end.expires_as is not None and self._is_open:
+            self._emit(Expiring(round(end.flush_s * 1000), end.expires_as, resume_elsewhere=self.is_resumable))
         if self._ending is not None and not self._ending.done():
             self._ending.set_result(end)
 
@@ -206,10 +251,8 @@ class LiveTranscription:
             return
         for code in self.intake.measure(now_s):
             self._emit(AudioWarning(code))
-        # A recogniser that is mute in silence settles nothing, and its client must not run out of credit.
-        self._settle()
         self._check_timeouts(now_s)
-        self._check_recogniser(now_s)
+        self._listener.tick(now_s)
         self._acks.tick(now_s)
         self._commits.tick(now_s)
 
@@ -223,15 +266,20 @@ class LiveTranscription:
         """Audio with something to hear in it that the recogniser has not answered yet."""
         return self._watch.backlog_ms
 
+    @property
+    def is_resumable(self) -> bool:
+        """Whether another connection may take the session up where its audio is settled."""
+        return self._is_open and self.config.audio_format.has_constant_rate and self._resume_window_s > 0
+
     # The life of a session
 
     async def run(self) -> None:
-        """Create, open, transcribe, finish. Tells the client of every error; raises only what is a bug."""
+        """Begin, transcribe, finish. Tells the client of every error; raises only what is a bug."""
         self._ending = asyncio.get_running_loop().create_future()
         if self._early_end is not None:
             self._ending.set_result(self._early_end)
         try:
-            await self._create()
+            await self._begin()
         except TranscriptionError as error:
             self.end(ends.failure(error, has_started=False))
             self.closing_error = error
@@ -242,50 +290,61 @@ class LiveTranscription:
             outcome = await self._transcribe()
         finally:
             self.end(outcome)
-            if self._stream is not None:
-                self._stream.cancel()
+            self._listener.cancel()
             await self._finish(outcome)
 
-    async def _create(self) -> None:
+    async def _begin(self) -> None:
+        """Have a row, and where the session is taken up again tell its client what of it is there."""
+        if self._taken is None:
+            self._handle = await self._create()
+            self._commits.begin(self._handle)
+            return
+        self._handle = self._taken.handle
+        self._commits.begin(self._handle)
+        self._listener.begin_parked(self.config)
+        self._is_open = True
+        self._emit(build_resumed(self.public_id, self.config, self._taken, self.intake))
+        self._acks.tell(self._clock())
+
+    async def _create(self) -> SessionHandle:
         try:
-            self._handle = await self._store.create(self.new)
+            return await self._store.create(self.new)
         except StorageUnavailable:
             raise AtCapacity("The database does not answer; please try again.", reason="storage_unavailable") from None
-        self._commits.begin(self._handle)
 
     async def _transcribe(self) -> End:
+        if self._taken is None:
+            try:
+                if not await self._open():
+                    return self._ending_now()
+            except TranscriptionError as error:
+                return ends.failure(error, has_started=False)
+        listening = asyncio.create_task(self._listener.run())
+        committing = asyncio.create_task(self._commits.run())
         try:
-            stream = await self._open()
-        except TranscriptionError as error:
-            return ends.failure(error, has_started=False)
-        if stream is None:
-            return self._ending_now()
-        tasks = [
-            asyncio.create_task(self._send_audio(stream)),
-            asyncio.create_task(self._read_results(stream)),
-            asyncio.create_task(self._commits.run()),
-        ]
-        try:
-            return await self._work(*tasks)
+            return await self._work(listening, committing)
         finally:
-            for task in tasks:
+            for task in (listening, committing):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(listening, committing, return_exceptions=True)
 
-    async def _work(self, sender: asyncio.Task[None], reader: asyncio.Task[None], committer: asyncio.Task[None]) -> End:
+    async def _work(self, listening: asyncio.Task[None], committing: asyncio.Task[None]) -> End:
         assert self._ending is not None  # noqa: S101 - set at the start of run()
         try:
-            await first_of(self._ending, sender, reader, committer)
+            await first_of(self._ending, listening, committing)
             end = self._ending.result()
-            await self._flush(end, sender, reader, committer)
+            await self._flush(end, listening, committing)
         except TranscriptionError as error:
             end = ends.failure(error, has_started=True)
         self.end(end)
-        self._promote_interim(end)
+        if end.stopped is None:
+            self._tails = self._hearing.take_tail(self._listener.last_interim())
         self._commits.finish()
         try:
-            await committer
+            await committing
         except TranscriptionError as error:
+            # What is not stored stays with the client, the words after it too.
+            self._tails = ()
             return ends.failure(error, has_started=True)
         return end
 
@@ -295,33 +354,22 @@ class LiveTranscription:
 
     # Opening
 
-    async def _open(self) -> RecognitionStream | None:
-        """Open the recogniser, trying again for OPEN_TOTAL_S. None if the session ended meanwhile."""
+    async def _open(self) -> bool:
+        """Open the recogniser for a new session. False if the session ended meanwhile."""
         assert self._ending is not None  # noqa: S101 - set at the start of run()
-        opening = asyncio.create_task(self._open_stream())
+        opening = asyncio.create_task(self._listener.open(self.config))
         try:
             waiting: set[asyncio.Future[Any]] = {opening, self._ending}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not opening.done() and self._ending_now().needs_recogniser:
                 await asyncio.wait({opening})
             if not opening.done():
-                return None
+                return False
             stream = opening.result()
         finally:
             await cancelled(opening)
         await self._announce_open(stream)
-        return stream
-
-    async def _open_stream(self) -> RecognitionStream:
-        # Noted in the task that opens: if it is cancelled just then, run() still cancels the stream.
-        self._stream = await open_with_retries(
-            self._recogniser,
-            self.config,
-            on_retry=lambda: self._emit(RecogniserStatus("reconnecting", 0)),
-            clock=self._clock,
-            jitter=self._jitter,
-        )
-        return self._stream
+        return True
 
     async def _announce_open(self, stream: RecognitionStream) -> None:
         assert self._handle is not None  # noqa: S101 - created before opening
@@ -332,100 +380,18 @@ class LiveTranscription:
             model=stream.model,
             applied=self.config.model_dump(mode="json"),
         )
-        self._watch.opened(self._clock())
         self._is_open = True
-        self._emit(Started(self.public_id, self.config))
+        token = self._resume_token if self.is_resumable else None
+        self._emit(Started(self.public_id, self.config, token))
         self._acks.tell(self._clock())
 
-    # Audio out
+    # Room for audio
 
-    async def _send_audio(self, stream: RecognitionStream) -> None:
-        while True:
-            while self.intake.has_unsent:
-                await stream.send(self.intake.take_chunk())
-                if not self.config.audio_format.has_constant_rate:
-                    self._room_made.set()
-            if self._finalize_wanted:
-                self._finalize_wanted = False
-                await stream.end_utterance()
-                continue
-            if self._no_more_audio:
-                self._half_closed = True
-                await stream.half_close()
-                return
-            self._send_wanted.clear()
-            await self._send_wanted.wait()
+    def _on_sent(self) -> None:
+        if not self.config.audio_format.has_constant_rate:
+            self._room_made.set()
 
-    # Words in
-
-    async def _read_results(self, stream: RecognitionStream) -> None:
-        async for result in stream.results():
-            now_s = self._clock()
-            self._watch.answered(now_s)
-            match result:
-                case InterimResult():
-                    self._on_interim(result, now_s)
-                case FinalResult():
-                    tail = self._is_cutting_off
-                    if not tail:  # what was cut off is not settled
-                        self._watermark.on_final(result, stream.capabilities)
-                    self._on_final(result, now_s, tail=tail)
-                case Progress():
-                    self._watermark.on_progress(result, stream.capabilities)
-                    self._watch.heard(result.audio_processed_ms)
-            self._settle()
-        if not self._half_closed:
-            raise RecogniserFailed("The recogniser ended the stream.", reason="recogniser_ended")
-
-    @property
-    def _is_cutting_off(self) -> bool:
-        return self._half_closed and self._early_end is not None and self._early_end.tail
-
-    def _on_interim(self, result: InterimResult, now_s: float) -> None:
-        self.interim = result
-        self._watermark.on_interim(result)
-        self._watch.heard(result.audio_processed_ms or result.end_ms)
-        if self.latency.first_interim_ms is None and self._first_audio_at_s is not None:
-            self.latency.first_interim_ms = round((now_s - self._first_audio_at_s) * 1000)
-            metrics.FIRST_INTERIM_SECONDS.observe(now_s - self._first_audio_at_s)
-        self.latency.last_interim_ms = self._watch.age_ms(result.audio_processed_ms or result.end_ms, now_s)
-        if self.config.enable_interim_results:
-            self._emit(Interim(self._commits.next_segment, result))
-
-    def _on_final(self, result: FinalResult, now_s: float, *, tail: bool = False, promoted: bool = False) -> None:
-        self.interim = None
-        self._watch.heard(result.audio_processed_ms or result.end_ms)
-        lag_ms = self._watch.age_ms(result.end_ms, now_s)
-        self._commits.add(result, lag_ms=lag_ms, tail=tail, promoted=promoted)
-
-    def _promote_interim(self, end: End) -> None:
-        """A stream that ended without a final for its last interim: those words are the best there will be."""
-        interim = self.interim
-        if interim is None or not interim.text or not self._commits.has_room:
-            return
-        final = FinalResult(
-            text=interim.text,
-            start_ms=interim.start_ms,
-            end_ms=interim.end_ms,
-            words=interim.words,
-            alternatives=interim.alternatives,
-            channel=interim.channel,
-            language=interim.language,
-            audio_processed_ms=interim.audio_processed_ms,
-        )
-        self._on_final(final, self._clock(), tail=end.stopped is None, promoted=True)
-
-    # What is settled
-
-    def _settled_bytes(self) -> int:
-        audio_format = self.config.audio_format
-        return min(audio_format.ms_to_bytes(self._watermark.settled_ms), audio_format.align(self.intake.sent))
-
-    def _settle(self) -> None:
-        """Let go of audio that is settled. Until finals are committed the client keeps it too: safe waits."""
-        settled = self._settled_bytes()
-        self.intake.settle(settled)
-        self._commits.settle(settled)
+    def _make_room(self) -> None:
         self._room_made.set()
 
     # Time passing
@@ -441,40 +407,25 @@ class LiveTranscription:
             case warning:
                 self._emit(Expiring(warning.in_ms, warning.reason))
 
-    def _check_recogniser(self, now_s: float) -> None:
-        try:
-            status = self._watch.check(now_s)
-        except RecogniserSilent as error:
-            self.end(ends.failure(error, has_started=True))
-            return
-        if status is not None:
-            self._emit(status)
-
     # Ending
 
-    async def _flush(
-        self,
-        end: End,
-        sender: asyncio.Task[None],
-        reader: asyncio.Task[None],
-        committer: asyncio.Task[None],
-    ) -> None:
+    async def _flush(self, end: End, listening: asyncio.Task[None], committing: asyncio.Task[None]) -> None:
         """Send what is left, half-close, wait for the last words. Raises if the recogniser fails meanwhile."""
         if not end.flush_s:
             return
         for code in self.intake.finish(self._clock()):
             self._emit(AudioWarning(code))
-        self._no_more_audio = True
-        self._send_wanted.set()
-        if not await self._last_words(end.flush_s, asyncio.ensure_future(first_of(reader, sender, committer))):
+        if end.tail:
+            self._hearing.keep_tails()
+        self._listener.finish()
+        if not await self._last_words(end.flush_s, asyncio.ensure_future(first_of(listening, committing))):
             if not end.tail:
                 raise RecogniserSilent("The recogniser did not finish the last words in time.")
             log.warning("flush_timed_out", session_id=self.public_id, flush_s=end.flush_s)
-            return
-        if not end.tail:
-            self._watermark.on_flushed(self.config.audio_format.bytes_to_ms(self.intake.sent))
-            self._watch.heard(self._watermark.settled_ms)
-            self._settle()
+        elif end.tail:
+            self._flushed_bytes = self.config.audio_format.align(self.intake.sent)
+        else:
+            self._hearing.on_flushed(self._listener.last_interim(), self._clock())
 
     async def _last_words(self, patience_s: float, ended: asyncio.Future[None]) -> bool:
         """Wait until the recogniser ended the stream; False if it answers nothing for patience_s.
@@ -496,22 +447,15 @@ class LiveTranscription:
 
     async def _finish(self, end: End) -> None:
         assert self._handle is not None  # noqa: S101 - only sessions with a row are finished
-        ending = Ending(
-            state=end.state,
-            reason=end.reason,
-            message=end.error.message if end.error else "",
-            audio_bytes=self.intake.received,
-            audio_ms=self.audio_ms,
-            first_interim_ms=self.latency.first_interim_ms,
-            final_lag_p50_ms=self.latency.final_lag_ms(0.5),
-            final_lag_p95_ms=self.latency.final_lag_ms(0.95),
-        )
+        ending = self._build_ending(end)
         error = end.error
         try:
             await self._store.finish(self._handle, ending)
         except TranscriptionError as finish_error:
             error = error or finish_error
-        self._count(end)
+        else:
+            self._tell_tails(ending)
+        self._count(ending)
         if end.stopped is not None and (error is None or error is end.error):
             self._emit(
                 Stopped(
@@ -520,20 +464,59 @@ class LiveTranscription:
                     self.intake.received_on_wire,
                     self._acks.safe,
                     self.segments,
+                    self._gaps_ms(),
                 )
             )
         self.closing_error = error
         if error is not None:
             self._emit(Failed(error, self._acks.safe))
 
-    def _count(self, end: End) -> None:
-        metrics.SESSIONS_TOTAL.labels(outcome=end.state).inc()
+    def _build_ending(self, end: End) -> Ending:
+        is_over = end.state == "detached" and not self.is_resumable
+        state = "interrupted" if is_over else end.state
+        received = self.intake.received
+        if state != "completed" and self._taken is not None:
+            # The client may have gone again before it had sent again what was here already.
+            received = max(received, self._taken.audio_bytes)
+        constant_rate = self.config.audio_format.has_constant_rate
+        return Ending(
+            state=state,
+            reason=end.reason,
+            message=end.error.message if end.error else "",
+            audio_bytes=received,
+            audio_ms=self.config.audio_format.bytes_to_ms(received) if constant_rate else self.audio_ms,
+            first_interim_ms=self.latency.first_interim_ms,
+            final_lag_p50_ms=self.latency.final_lag_ms(0.5),
+            final_lag_p95_ms=self.latency.final_lag_ms(0.95),
+            tails=tuple(
+                build_segment(index, final, tail=True, promoted=promoted)
+                for index, (final, promoted) in enumerate(self._tails, start=self._commits.next_segment)
+            ),
+            flushed_bytes=self._flushed_bytes,
+            resume_within_s=self._resume_within_s() if state == "detached" else 0.0,
+        )
+
+    def _resume_within_s(self) -> float:
+        return min(self._resume_window_s, self._timeouts.remaining_s(self._clock()))
+
+    def _tell_tails(self, ending: Ending) -> None:
+        for segment, (final, _promoted) in zip(ending.tails, self._tails, strict=True):
+            self._emit(Final(segment.index, final, durable=True, tail=True))
+
+    def _gaps_ms(self) -> tuple[tuple[int, int], ...]:
+        """Audio that the client no longer had when it came back, in ms."""
+        gaps = self._taken.gaps if self._taken is not None else ()
+        to_ms = self.config.audio_format.bytes_to_ms
+        return tuple((to_ms(start), to_ms(end)) for start, end in gaps)
+
+    def _count(self, ending: Ending) -> None:
+        metrics.SESSIONS_TOTAL.labels(outcome=ending.state).inc()
         metrics.AUDIO_SECONDS_TOTAL.labels(language=self.config.language).inc(self.audio_ms / 1000)
         log.info(
             "session_ended",
             session_id=self.public_id,
-            state=end.state,
-            reason=end.reason,
-            audio_ms=self.audio_ms,
+            state=ending.state,
+            reason=ending.reason,
+            audio_ms=ending.audio_ms,
             segments=self.segments,
         )

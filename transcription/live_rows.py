@@ -18,7 +18,7 @@ def build_row(live: LiveTranscription, worker: str) -> Row:
         "owner": live.new.principal.label,
         "owner_id": live.new.principal.user_id,
         "language": live.config.language,
-        "state": "finishing" if live.is_ending else "live" if live.is_open else "opening",
+        "state": live.activity,
         "started_at": live.started_at.isoformat(),
         "worker": worker,
         "segments": live.segments,

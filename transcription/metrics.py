@@ -38,6 +38,14 @@ UPSTREAM_OPEN_SECONDS = Histogram(
 UPSTREAM_OPEN_FAILURES_TOTAL = Counter(
     "speech_upstream_open_failures", "Streams that could not be opened, by gRPC status", ["code"]
 )
+UPSTREAM_REOPENS_TOTAL = Counter(
+    "speech_upstream_reopens", "Streams opened in place of another in the middle of a session", ["reason"]
+)
+UPSTREAM_WATCHDOG_TOTAL = Counter("speech_upstream_watchdog", "Streams given up because they were silent", ["kind"])
+REPLAYED_MS_TOTAL = Counter("speech_replayed_ms", "Audio that a recogniser was sent again, in ms")
+FORCED_CUTS_TOTAL = Counter("speech_forced_cuts", "Streams ended in the middle of speech to settle it")
+REPEATED_FINALS_TOTAL = Counter("speech_repeated_finals", "Final results that said nothing new and were left out")
+GAP_MS_TOTAL = Counter("speech_gap_ms", "Audio that clients no longer had when they came back, in ms")
 RIVA_ERRORS_TOTAL = Counter("speech_riva_errors", "Errors of the recogniser, by gRPC status", ["code"])
 TEXT_CLEANED_TOTAL = Counter("speech_text_cleaned", "Results whose text had characters that cannot be stored")
 BAD_TIMES_TOTAL = Counter("speech_bad_times", "Results whose times were impossible and were corrected")

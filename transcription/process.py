@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +19,19 @@ from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
 from transcription.errors import AtCapacity, InternalError, TranscriptionError
 from transcription.events import Event
+from transcription.listener import ROTATE_HARD_S
 from transcription.live import LiveTranscription
 from transcription.live_publisher import LivePublisher
 from transcription.live_view import LiveViews
-from transcription.options import parse_config
+from transcription.holding import fenced
+from transcription.options import TranscriptionConfig, parse_config
 from transcription.principals import Principal
 from transcription.reaper import ResumeBounds
+from transcription.resuming import digest_of, make_resume_token
 from transcription.riva.client import RivaRecogniser
+from transcription.riva.endpoint import RivaLimits
 from transcription.riva.target import targets_from_config
-from transcription.steps import NewSession, SessionHandle
+from transcription.steps import NewSession, Resume, SessionHandle, Taken
 from transcription.store import Store
 from transcription.waiting_connections import WaitingConnections
 from transcription.workers import StopRequest, WorkerRow
@@ -35,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.25
 DRAIN_S = 25.0
+# A stream that was not renewed in time is lost like any other.
+STREAM_DEADLINE_S = ROTATE_HARD_S + 60.0
 DRAINING_RETRY_AFTER_MS = 2000
 
 
@@ -47,7 +54,7 @@ class Process:
         self.draining = False
         self.worker_id = uuid.uuid4()
         self.threads = DatabaseThreads()
-        self.recogniser = recogniser or RivaRecogniser(targets_from_config(config))
+        self.recogniser = recogniser or RivaRecogniser(targets_from_config(config), limits=RivaLimits(stream_deadline_s=STREAM_DEADLINE_S))
         self.store = store or Store(
             self.worker_id,
             threads=self.threads,
@@ -138,15 +145,14 @@ class Process:
     ) -> NewSession:
         """Check what a client asks for. Options it gave to `POST start-transcription` count where it gives none.
 
-        Raises BadConfig naming the field, AtCapacity while draining.
+        Raises BadConfig naming the field, AtCapacity while draining or while the recogniser is known to be away.
         """
-        if self.draining:
-            metrics.ADMISSION_REFUSED_TOTAL.labels(reason="draining").inc()
-            raise AtCapacity(
-                "This server is being updated; please try again.",
-                reason="draining",
-                retry_after_ms=DRAINING_RETRY_AFTER_MS,
-            )
+        self._check_open()
+        try:
+            self.recogniser.check()
+        except TranscriptionError as error:
+            metrics.ADMISSION_REFUSED_TOTAL.labels(reason=error.reason).inc()
+            raise
         asked = {**(await self.store.created_config(session_id, principal) or {}), **options}
         return NewSession(
             public_id=session_id,
@@ -160,14 +166,72 @@ class Process:
 
     def transcribe(self, new: NewSession, *, emit: Callable[[Event], None]) -> LiveTranscription:
         """A live transcription of this process; the caller runs it."""
+        token = make_resume_token() if self._is_resumable(new) else ""
+        if token:
+            new = dataclasses.replace(new, resume_token_digest=digest_of(token))
+        return self._live(new, emit=emit, resume_token=token)
+
+    async def take(self, resume: Resume) -> Taken:
+        """Take a session up again. Whoever of this process held it is told at once; elsewhere within a heartbeat.
+
+        Raises what Store.take raises, and AtCapacity while draining.
+        """
+        self._check_open()
+        taken = await self.store.take(resume)
+        if taken.ended is None:
+            for live in list(self.sessions.values()):
+                if live.public_id == resume.public_id and live.handle is not None:
+                    live.end(ends.failure(fenced(), has_started=True))
+        return taken
+
+    def go_on(self, taken: Taken, resume: Resume, *, dialect: str, emit: Callable[[Event], None]) -> LiveTranscription:
+        """The live transcription of a session that was taken up again; the caller runs it."""
+        new = NewSession(
+            public_id=resume.public_id,
+            principal=resume.principal,
+            client_address=resume.client_address,
+            user_agent=resume.user_agent,
+            dialect=dialect,
+            asked=taken.asked,
+            applied=TranscriptionConfig.model_validate(taken.applied),
+        )
+        return self._live(new, emit=emit, taken=taken)
+
+    def _live(
+        self,
+        new: NewSession,
+        *,
+        emit: Callable[[Event], None],
+        taken: Taken | None = None,
+        resume_token: str = "",
+    ) -> LiveTranscription:
         return LiveTranscription(
             new,
             recogniser=self.recogniser,
             store=self.store,
             emit=emit,
-            session_timeout_s=self.config.session_timeout_minutes * 60,
+            session_timeout_s=self.session_timeout_s,
             idle_timeout_s=self.config.idle_timeout_seconds,
+            resume_window_s=self.config.resume_window_seconds,
+            taken=taken,
+            resume_token=resume_token,
         )
+
+    @property
+    def session_timeout_s(self) -> float:
+        return self.config.session_timeout_minutes * 60
+
+    def _is_resumable(self, new: NewSession) -> bool:
+        return new.applied.audio_format.has_constant_rate and self.config.resume_window_seconds > 0
+
+    def _check_open(self) -> None:
+        if self.draining:
+            metrics.ADMISSION_REFUSED_TOTAL.labels(reason="draining").inc()
+            raise AtCapacity(
+                "This server is being updated; please try again.",
+                reason="draining",
+                retry_after_ms=DRAINING_RETRY_AFTER_MS,
+            )
 
     async def run(self, live: LiveTranscription) -> None:
         """Run a session to its end, listed among the live ones meanwhile."""
@@ -222,8 +286,7 @@ def _limits(config: Config) -> DialectLimits:
         start_timeout_ms=round(config.start_timeout_seconds * 1000),
         idle_timeout_ms=round(config.idle_timeout_seconds * 1000),
         session_timeout_ms=round(config.session_timeout_minutes * 60_000),
-        # Sessions cannot be resumed yet.
-        resume_window_ms=0,
+        resume_window_ms=round(config.resume_window_seconds * 1000),
         max_sessions=config.max_concurrent_sessions,
     )
 

@@ -6,11 +6,14 @@ from transcription.errors import RecogniserSilent
 from transcription.events import RecogniserStatus
 from transcription.intake import Intake
 
-# A session whose recogniser hangs ends, so a busy one is given time: it may skip interims of a whole utterance.
-HANG_S = 20.0
-# Without interims the only answer is the final, and one utterance may take this long (intake.UNSETTLED_SPAN_S).
+# A stream that answers nothing for so long is given up; its successor gets twice the time if it answers nothing either.
+HANG_S = 8.0
+# Without interims the only answer is the final, and one utterance may take this long (listener.CUT_AFTER_S).
 HANG_WITHOUT_INTERIMS_S = 45.0
 HANG_SPEECH_S = 4.0
+# A recogniser so far behind that does not hear as fast as somebody speaks will not catch up.
+SLOW_LAG_S = 20.0
+SLOW_FOR_S = 10.0
 LAGGING_S = 5.0
 LAG_OVER_S = 2.0
 
@@ -30,19 +33,37 @@ class RecogniserWatch:
         self._checked_at_s = now_s
         self._unanswered_speech_s = 0.0
         self._lagging = False
+        self._patience = 1
+        self._slow_since: tuple[float, int] | None = None
 
     def opened(self, now_s: float) -> None:
         """The recogniser is open: until now there was nobody to answer."""
         self._answered_at_s = self._checked_at_s = now_s
+        self._unanswered_speech_s = 0.0
+        self._slow_since = None
+
+    def rewound(self, position_ms: int) -> None:
+        """The next stream hears everything from this position on again."""
+        self.heard_ms = position_ms
 
     def answered(self, now_s: float) -> None:
         """A result of any kind came."""
         self.answers += 1
         self._answered_at_s, self._unanswered_speech_s = now_s, 0.0
+        self._patience = 1
+
+    def silent_s(self, now_s: float) -> float:
+        """How long ago the last answer came."""
+        return now_s - self._answered_at_s
 
     def heard(self, position_ms: int) -> None:
         """Audio before this position has been heard."""
         self.heard_ms = max(self.heard_ms, position_ms)
+
+    @property
+    def is_lagging(self) -> bool:
+        """Whether the client was told that results come late."""
+        return self._lagging
 
     @property
     def backlog_ms(self) -> int:
@@ -57,17 +78,38 @@ class RecogniserWatch:
         return None if age_s is None else round(age_s * 1000)
 
     def check(self, now_s: float) -> RecogniserStatus | None:
-        """A status that is new. Raises RecogniserSilent if speech is no longer answered."""
+        """A status that is new. Raises RecogniserSilent if speech is no longer answered, or ever later."""
         elapsed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         if self._intake.level.has_speech_energy and self.backlog_ms:
             self._unanswered_speech_s += elapsed_s
-        hang_s = HANG_S if self._interims else HANG_WITHOUT_INTERIMS_S
+        hang_s = (HANG_S if self._interims else HANG_WITHOUT_INTERIMS_S) * self._patience
         if now_s - self._answered_at_s >= hang_s and self._unanswered_speech_s >= HANG_SPEECH_S:
+            self._patience *= 2
             raise RecogniserSilent("The recogniser takes audio but answers nothing.")
-        return self._new_status(now_s) if self._interims else None
+        if not self._interims:
+            return None
+        self._check_speed(now_s)
+        return self._new_status(now_s)
+
+    def _check_speed(self, now_s: float) -> None:
+        """Far behind is bad only where it does not get better: a file is always ahead of its recogniser."""
+        if self._lag_ms(now_s) <= SLOW_LAG_S * 1000:
+            self._slow_since = None
+        elif self._slow_since is None:
+            self._slow_since = (now_s, self.heard_ms)
+        else:
+            since_s, heard_ms = self._slow_since
+            if now_s - since_s >= SLOW_FOR_S:
+                if self.heard_ms - heard_ms < (now_s - since_s) * 1000:
+                    raise RecogniserSilent("The recogniser is too slow.", reason="recogniser_slow")
+                self._slow_since = (now_s, self.heard_ms)
+
+    def _lag_ms(self, now_s: float) -> int:
+        """How long ago the audio was here that the recogniser hears next."""
+        return self.age_ms(self.heard_ms + 1, now_s) or 0 if self.backlog_ms else 0
 
     def _new_status(self, now_s: float) -> RecogniserStatus | None:
-        lag_ms = self.age_ms(self.heard_ms + 1, now_s) or 0 if self.backlog_ms else 0
+        lag_ms = self._lag_ms(now_s)
         if lag_ms > LAGGING_S * 1000 and not self._lagging:
             self._lagging = True
             return RecogniserStatus("lagging", lag_ms)

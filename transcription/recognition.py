@@ -48,12 +48,18 @@ class RecognitionStream(Protocol):
         """Results in order, times shifted to the session's audio; ends when the recogniser ended the stream OK."""
         ...
 
+    def last_interim(self) -> InterimResult | None:
+        """The newest interim result with its words, whatever the options say of them; None if there was none."""
+
     def cancel(self) -> None:
         """End the stream at once and free everything it holds. Safe at any time, any number of times."""
 
 
 class Recogniser(Protocol):
     """Opens streams; shared by all sessions of a process."""
+
+    def check(self) -> None:
+        """Raises the TranscriptionError that a new session is to be told while opening is known to be in vain."""
 
     async def open(self, config: TranscriptionConfig, *, base_ms: int = 0) -> RecognitionStream:
         """Open a stream whose first byte is at base_ms of the session.

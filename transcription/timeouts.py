@@ -44,6 +44,10 @@ class Timeouts:
         self._last_sign_s = now_s
         self._idle_warned = False
 
+    def remaining_s(self, now_s: float) -> float:
+        """How long the session may still last."""
+        return max(0.0, self._session_ends_s - now_s)
+
     def check(self, now_s: float) -> Warning | Expired | None:
         """What is due now; each warning once, until there is a new reason for it."""
         if now_s >= self._session_ends_s:

@@ -136,9 +136,16 @@ class NativeDialect:
                 self._words_in_interims = event.config.words_in_interims
                 return _texts(
                     messages.TranscriptionStarted(
-                        session_id=event.session_id, config=event.config, resume_token=None, resumable=False
+                        session_id=event.session_id,
+                        config=event.config,
+                        resume_token=event.resume_token,
+                        resumable=event.resume_token is not None,
                     )
                 )
+            case events.Resumed():
+                self._started = True
+                self._words_in_interims = event.config.words_in_interims
+                return _texts(*_resumed(event))
             case events.Failed():
                 return _texts(_error(event, self._request_id))
             case _:
@@ -220,6 +227,17 @@ def _final(event: events.Final) -> messages.Transcript:
     return message
 
 
+def _resumed(event: events.Resumed) -> list[BaseModel]:
+    said: list[BaseModel] = [
+        messages.TranscriptionResumed(
+            session_id=event.session_id, audio_offset=event.audio_offset, next_segment=event.next_segment
+        )
+    ]
+    if event.withdrawn:
+        said.append(messages.Revised(from_segment=event.next_segment))
+    return said + [_final(final) for final in event.finals]
+
+
 def _error(event: events.Failed, request_id: str) -> messages.ErrorMessage:
     error = event.error
     return messages.ErrorMessage(
@@ -251,5 +269,6 @@ def _notice(event: events.Event) -> BaseModel:
                 received=event.received,
                 safe=event.safe,
                 segments=event.segments,
+                gaps=[messages.GapItem(start_ms=start_ms, end_ms=end_ms) for start_ms, end_ms in event.gaps],
             )
     raise TypeError(f"{event!r} has no message")

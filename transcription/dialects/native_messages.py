@@ -97,6 +97,22 @@ class TranscriptionStarted(BaseModel):
     audio_offset: int = 0
 
 
+class TranscriptionResumed(BaseModel):
+    """The session goes on: send audio again from the byte `audio_offset`. Stored finals that you lack follow."""
+
+    event: Literal["transcription_resumed"] = "transcription_resumed"
+    session_id: str
+    audio_offset: int
+    next_segment: int
+
+
+class Revised(BaseModel):
+    """Finals with this index and later do not count any more: they were cut off, and come again."""
+
+    event: Literal["revised"] = "revised"
+    from_segment: int
+
+
 class WordItem(BaseModel):
     word: str
     start_ms: int
@@ -190,6 +206,8 @@ class ErrorMessage(BaseModel):
 ServerMessage = Annotated[
     SessionCreated
     | TranscriptionStarted
+    | TranscriptionResumed
+    | Revised
     | Transcript
     | AudioAck
     | RecogniserStatusMessage

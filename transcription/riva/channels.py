@@ -87,6 +87,11 @@ class ChannelPool:
         self._channels.append(shared)
         return ChannelLease(shared)
 
+    @property
+    def streams(self) -> int:
+        """Places taken on all channels."""
+        return sum(shared.streams for shared in self._channels)
+
     async def aclose(self) -> None:
         """Close every channel; calls that are still running are cancelled."""
         channels, self._channels = self._channels, []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from transcription.breaker import Breaker
 from transcription.errors import AtCapacity, RecogniserFailed, RecogniserSilent
 from transcription.metrics import UPSTREAM_OPEN_SECONDS
 from transcription.options import TranscriptionConfig
@@ -31,6 +32,15 @@ class RivaRecogniser:
         self._endpoints = [RivaEndpoint(target, limits) for target in targets]
         self._limits = limits
         self._next = 0
+        self._breaker = Breaker()
+
+    def check(self) -> None:
+        """Raises what a new session is to be told while no address is known to work."""
+        self._breaker.check(asyncio.get_running_loop().time(), streams=self._streams)
+
+    @property
+    def _streams(self) -> int:
+        return sum(endpoint.streams for endpoint in self._endpoints)
 
     async def open(self, config: TranscriptionConfig, *, base_ms: int = 0) -> RivaStream:
         """Open a stream at the next address, or where that fails at one of the two after it.
@@ -45,8 +55,10 @@ class RivaRecogniser:
                 stream = await endpoint.open(config, base_ms=base_ms)
             except (RecogniserFailed, RecogniserSilent, AtCapacity) as error:
                 if endpoint is tries[-1] or not error.retryable:
+                    self._breaker.failed(error, asyncio.get_running_loop().time(), streams=self._streams)
                     raise
             else:
+                self._breaker.opened()
                 UPSTREAM_OPEN_SECONDS.observe(asyncio.get_running_loop().time() - started_s)
                 return stream
         raise AssertionError("unreachable: the last address either opened or raised")

@@ -39,7 +39,7 @@ def build_config_request(config: TranscriptionConfig) -> Any:
     """The first message of a stream.
 
     Channels are not asked to be recognised separately: one stream gives one line of results, and an
-    engine takes the first channel or mixes them.
+    engine takes the first channel or mixes them. Word times are always asked for: they say where audio is settled.
     """
     recognition = messages.RecognitionConfig(
         encoding=ENCODINGS[config.encoding],
@@ -51,7 +51,7 @@ def build_config_request(config: TranscriptionConfig) -> Any:
             messages.SpeechContext(phrases=context.phrases, boost=context.boost) for context in config.speech_contexts
         ],
         audio_channel_count=config.audio_channel_count,
-        enable_word_time_offsets=config.enable_word_time_offsets,
+        enable_word_time_offsets=True,
         enable_automatic_punctuation=config.enable_automatic_punctuation,
         model=config.model,
         verbatim_transcripts=config.verbatim_transcripts,
@@ -97,11 +97,12 @@ class ResultConverter:
         self._base_ms = base_ms
         self._on_bad_times = on_bad_times
         self._on_cleaned = on_cleaned
-        self._with_words = config.enable_word_time_offsets
         self._with_interim_words = config.enable_word_time_offsets and config.words_in_interims
         self._with_speakers = config.diarization.enable
         self._last_final_end_ms = 0
         self._interim_shown = False
+        # The pieces of the newest interim and the limit of their times: its words are rarely wanted.
+        self._newest: tuple[list[Any], int] | None = None
 
     def convert(self, response: Any, *, sent_ms: int | None = None, settles: bool = False) -> list[Result]:
         """The results of one StreamingRecognizeResponse: finals in order, then at most one interim a channel.
@@ -142,7 +143,7 @@ class ResultConverter:
 
     def _final(self, result: Any, best: Any, times: _Times, heard_ms: int | None) -> FinalResult:
         self._interim_shown = False
-        words = self._words(best.words, times) if self._with_words else ()
+        words = self._words(best.words, times)
         start_ms, end_ms = self._span(best.words, best.words, times, heard_ms)
         self._last_final_end_ms = max(self._last_final_end_ms, end_ms)
         text = clean_text(best.transcript)
@@ -161,20 +162,31 @@ class ResultConverter:
         )
 
     def _interim(self, pieces: list[Any], limit_ms: int, *, settles: bool) -> list[Result]:
+        self._newest = (pieces, limit_ms)
+        interim = self._build_interim(pieces, limit_ms, with_words=self._with_interim_words)
+        if not interim.text and not self._interim_shown and not settles:
+            return [] if interim.audio_processed_ms is None else [Progress(interim.audio_processed_ms)]
+        self._interim_shown = bool(interim.text)
+        return [interim]
+
+    def last_interim(self) -> InterimResult | None:
+        """The newest interim with its words, whatever the options say of them; None if there was none."""
+        if self._newest is None:
+            return None
+        pieces, limit_ms = self._newest
+        return self._build_interim(pieces, limit_ms, with_words=True)
+
+    def _build_interim(self, pieces: list[Any], limit_ms: int, *, with_words: bool) -> InterimResult:
         times = _Times(limit_ms)
         heard_ms = times.position(max(piece.audio_processed for piece in pieces))
         hypotheses = [piece.alternatives[0] for piece in pieces]
         text = clean_text("".join(hypothesis.transcript for hypothesis in hypotheses).strip())
-        if not text and not self._interim_shown:
-            self._count(times)
-            return [] if settles or heard_ms is None else [Progress(heard_ms + self._base_ms)]
-        self._interim_shown = bool(text)
-        with_words = [hypothesis.words for hypothesis in hypotheses if hypothesis.words] or [()]
-        start_ms, end_ms = self._span(with_words[0], with_words[-1], times, heard_ms)
-        infos = [info for words in with_words for info in words] if self._with_interim_words else []
+        told = [hypothesis.words for hypothesis in hypotheses if hypothesis.words] or [()]
+        start_ms, end_ms = self._span(told[0], told[-1], times, heard_ms)
+        infos = [info for words in told for info in words] if with_words else []
         words = self._words(infos, times)
         self._count(times)
-        interim = InterimResult(
+        return InterimResult(
             text=text,
             start_ms=start_ms + self._base_ms,
             end_ms=end_ms + self._base_ms,
@@ -185,7 +197,6 @@ class ResultConverter:
             language=_language(hypotheses[0]),
             audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
         )
-        return [interim]
 
     def _withdrawal(self, channel_tag: int) -> InterimResult:
         position_ms = self._last_final_end_ms + self._base_ms

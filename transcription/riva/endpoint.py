@@ -41,8 +41,7 @@ class RivaLimits:
     open_timeout_s: for one address, its question for models included. refusal_grace_s: what a recogniser
     that says nothing to a config costs each opening. write_timeout_s: one write pending. offer_timeout_s:
     the question for models; offer_ttl_s: how long its answer holds, offer_retry_s: how long its absence
-    does. stream_deadline_s: a gRPC deadline of whole streams; None, for sessions may last a day, and the
-    watchdogs see a dead peer far sooner; a caller that rotates its streams sets what it rotates by.
+    does. stream_deadline_s: a gRPC deadline of whole streams, above the time at which they are renewed (listener.py).
     """
 
     open_timeout_s: float = 3.0
@@ -100,6 +99,11 @@ class RivaEndpoint:
             UPSTREAM_OPEN_FAILURES_TOTAL.labels(code=stream.status_name).inc()
             raise
         return stream
+
+    @property
+    def streams(self) -> int:
+        """Calls that are open now."""
+        return self._pool.streams
 
     async def offer(self) -> tuple[RivaModel, ...]:
         """The models, asked for at most once a minute; empty if the recogniser does not say in time.

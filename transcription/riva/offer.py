@@ -86,7 +86,7 @@ def declared_capabilities(models: Iterable[RivaModel], config: TranscriptionConf
     settles = [parameters.get(AUDIO_PROCESSED_PARAMETER) == SETTLED for parameters in declared]
     return Capabilities(
         settles=bool(settles) and all(settles),
-        word_times=config.enable_word_time_offsets and not estimated,
+        word_times=not estimated,
     )
 
 

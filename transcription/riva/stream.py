@@ -16,6 +16,7 @@ from transcription.errors import InternalError, RecogniserFailed, RecogniserSile
 from transcription.metrics import RIVA_ERRORS_TOTAL
 from transcription.options import TranscriptionConfig
 from transcription.recognition import Capabilities, Result
+from transcription.results import InterimResult
 from transcription.riva.channels import ChannelLease
 from transcription.riva.convert import (
     ResultConverter,
@@ -125,6 +126,9 @@ class RivaStream:
         finally:
             if not self._call.done():
                 self.cancel()
+
+    def last_interim(self) -> InterimResult | None:
+        return self._converter.last_interim()
 
     def cancel(self) -> None:
         """End the call. Whoever waits in another method then gets RecogniserFailed with reason `cancelled`."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from transcription.errors import TranscriptionError
 from transcription.options import TranscriptionConfig
 from transcription.recognition import Capabilities, Result
+from transcription.results import InterimResult
 
 SETTLING = Capabilities(settles=True, word_times=False)
 
@@ -32,10 +33,11 @@ class FakeStream:
     ) -> None:
         self.config = config
         self.capabilities = capabilities
-        self.audio = b""
+        self.audio = bytearray()
         self.chunks: list[bytes] = []
         self.ended_utterances = 0
         self.is_half_closed = False
+        self._interim: InterimResult | None = None
         self.is_cancelled = False
         self.takes_audio = asyncio.Event()
         self.takes_audio.set()
@@ -71,6 +73,9 @@ class FakeStream:
 
     # What the service does
 
+    def last_interim(self) -> InterimResult | None:
+        return self._interim
+
     async def send(self, chunk: bytes) -> None:
         await self.takes_audio.wait()
         self.audio += chunk
@@ -92,6 +97,8 @@ class FakeStream:
         while (said := await self._said.get()) is not None:
             if isinstance(said, Exception):
                 raise said
+            if isinstance(said, InterimResult):
+                self._interim = said
             yield said
 
     def cancel(self) -> None:
@@ -119,14 +126,23 @@ class FakeRecogniser:
     ) -> None:
         self.streams: list[FakeStream] = []
         self.openings = 0
+        # Where each stream that was asked for begins.
+        self.bases_ms: list[int] = []
+        # What new sessions are told.
+        self.refusal: TranscriptionError | None = None
         self._failures = deque(failures)
         self._gate = gate
         self._capabilities = capabilities
         self._last_words = list(last_words)
         self._ends = ends
 
+    def check(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
     async def open(self, config: TranscriptionConfig, *, base_ms: int = 0) -> FakeStream:
         self.openings += 1
+        self.bases_ms.append(base_ms)
         failure = self._failures.popleft() if self._failures else None
         if failure is not None:
             raise failure

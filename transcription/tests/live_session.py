@@ -44,6 +44,7 @@ class LiveSession:
         store: MemoryStore | None = None,
         session_timeout_s: float = 1800.0,
         idle_timeout_s: float = 60.0,
+        resume_window_s: float = 600.0,
         public_id: str = "my-id",
         **config: Any,
     ) -> None:
@@ -60,6 +61,8 @@ class LiveSession:
             emit=self._on_event,
             session_timeout_s=session_timeout_s,
             idle_timeout_s=idle_timeout_s,
+            resume_window_s=resume_window_s,
+            resume_token="token",
             clock=loop.time,
             jitter=lambda: 0.5,
         )
@@ -127,7 +130,8 @@ class LiveSession:
 
     @property
     def texts(self) -> list[str]:
-        return [segment.text for segment in self.row.segments]
+        """Of all that is stored, the tails at the end."""
+        return [segment.text for segment in [*self.row.segments, *self.row.tails]]
 
     @property
     def finals(self) -> list[Final]:

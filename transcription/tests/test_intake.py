@@ -14,7 +14,6 @@ from transcription.intake import (
     CONTAINER_RING_BYTES,
     CREDIT_S,
     RING_S,
-    UNSETTLED_SPAN_S,
     WARN_SILENCE_AFTER_S,
     Intake,
 )
@@ -167,15 +166,43 @@ def test_the_settled_position_never_goes_back() -> None:
     assert intake.limit == (CREDIT_S + 1) * SECOND
 
 
-def test_a_recogniser_that_settles_nothing_does_not_stop_the_client() -> None:
+def test_audio_that_is_not_settled_is_held_however_long_it_was_sent() -> None:
     intake = Intake(PCM)
-    for _ in range(UNSETTLED_SPAN_S + 10):
+    for _ in range(60):
         intake.feed(QUIET, 0.0)
     take_all(intake)
 
     intake.settle(0)
 
-    assert intake.limit == (CREDIT_S + 10) * SECOND
+    assert (intake.limit, intake.floor, intake.unsettled_s) == (CREDIT_S * SECOND, 0, 60.0)
+
+
+def test_a_new_stream_hears_everything_that_is_not_settled_again() -> None:
+    intake = Intake(PCM)
+    intake.feed(LOUD + QUIET, 0.0)
+    take_all(intake)
+    intake.settle(SECOND // 2)
+
+    intake.rewind()
+
+    assert take_all(intake) == (LOUD + QUIET)[SECOND // 2 :]
+
+
+def test_a_session_that_is_taken_up_again_goes_on_where_it_was_settled() -> None:
+    intake = Intake(PCM, start=SECOND, header_bytes=44)
+    assert (intake.received, intake.received_on_wire, intake.floor) == (SECOND, SECOND + 44, SECOND)
+
+    intake.feed(LOUD, 0.0)
+
+    assert take_all(intake) == LOUD
+    assert (intake.received_on_wire, intake.limit_on_wire) == (2 * SECOND + 44, (1 + CREDIT_S) * SECOND + 44)
+
+
+def test_a_session_that_begins_anew_hears_its_header_again() -> None:
+    intake = Intake(PCM, start=0, header_bytes=44)
+
+    assert intake.feed(wav(LOUD), 0.0) == ["wav_header_skipped"]
+    assert intake.received == SECOND
 
 
 def test_containers_have_no_announced_limit_but_a_bound() -> None:
