@@ -29,7 +29,7 @@ REPLAYED_WORD_MS = 80
 class Watermark:
     """Follows one session's results and says what is to be stored and up to where audio is settled.
 
-    It never goes back. pad_ms: how far behind the last word W may lie (for tests of what it is good for).
+    It never goes back. settled_ms: where a session goes on that is taken up again. pad_ms: how far behind the last word W may lie (for tests of what it is good for).
     """
 
     def __init__(self, settled_ms: int = 0, *, pad_ms: int = WATERMARK_PAD_MS) -> None:
@@ -41,7 +41,9 @@ class Watermark:
         # The recogniser gives nothing to find a settled place by: only the end of a stream settles.
         self.wants_cut = False
         self._pad_ms = pad_ms
-        self._base_ms = settled_ms
+        # Where this stream began by word times, which may be wrong; None where it began at a sure place.
+        self._base_ms = settled_ms or None
+        self._is_sure = settled_ms == 0
         self._heard_to_ms = settled_ms
         self._last: FinalResult | None = None
         self._interim_pending = False
@@ -56,7 +58,8 @@ class Watermark:
         """A new stream hears the audio from the settled position on; what the old one left open comes again."""
         self.carried = self._last = None
         self._interim_pending = self.wants_cut = False
-        self._base_ms = self._heard_to_ms = self.settled_ms
+        self._base_ms = None if self._is_sure else self.settled_ms
+        self._heard_to_ms = self.settled_ms
 
     def on_interim(self, interim: InterimResult) -> InterimResult:
         """Something is being said: silence rules wait for its final. Returns the interim with what is carried."""
@@ -140,17 +143,17 @@ class Watermark:
 
     # How far a final may be stored
 
-    def _store(self, final: FinalResult, settled_ms: int) -> FinalResult:
+    def _store(self, final: FinalResult, settled_ms: int, *, is_sure: bool = True) -> FinalResult:
         whole = final if self.carried is None else join(self.carried, final)
         self.carried = None
         self._heard_to_ms = max(self._heard_to_ms, whole.end_ms)
-        self._raise_to(settled_ms)
+        self._raise_to(settled_ms, is_sure=is_sure)
         return whole
 
     def _store_to_silence(self, final: FinalResult, heard_ms: int, asked_for: bool) -> FinalResult | None:
         last_word_end_ms = final.words[-1].end_ms
         if heard_ms - last_word_end_ms >= ENDPOINT_SILENCE_MS:
-            return self._store(final, last_word_end_ms + self._pad_ms)
+            return self._store(final, last_word_end_ms + self._pad_ms, is_sure=False)
         if asked_for:
             return self._store(final, max(last_word_end_ms, heard_ms))
         return self._cut(final)
@@ -168,7 +171,7 @@ class Watermark:
             return None
         self.carried = after
         self._heard_to_ms = max(self._heard_to_ms, before.end_ms)
-        self._raise_to(middle_ms)
+        self._raise_to(middle_ms, is_sure=False)
         return before
 
     def _hold(self, final: FinalResult, heard_ms: int | None, *, asked_for: bool) -> FinalResult | None:
@@ -192,13 +195,17 @@ class Watermark:
 
     def _without_replayed_words(self, final: FinalResult) -> FinalResult | None:
         """A stream that began at W may hear the end of a word before it; None if there is nothing else."""
-        fresh = [index for index, word in enumerate(final.words) if word.end_ms > self._base_ms + REPLAYED_WORD_MS]
-        if not self._base_ms or len(fresh) == len(final.words):
+        if self._base_ms is None:
+            return final
+        earliest_ms = self._base_ms + REPLAYED_WORD_MS
+        fresh = [index for index, word in enumerate(final.words) if word.end_ms > earliest_ms]
+        if len(fresh) == len(final.words):
             return final
         return split(final, fresh[0])[1] if fresh else None
 
-    def _raise_to(self, position_ms: int) -> None:
-        self.settled_ms = max(self.settled_ms, position_ms)
+    def _raise_to(self, position_ms: int, *, is_sure: bool = True) -> None:
+        if position_ms > self.settled_ms:
+            self.settled_ms, self._is_sure = position_ms, is_sure
 
 
 def widest_gap(words: tuple[Word, ...]) -> int | None:

@@ -317,7 +317,7 @@ async def test_a_stream_without_audio_is_parked_and_opened_again_for_the_next_by
         session.live.feed(SPEECH)
         second = await next_stream(session, 2)
         await second.heard(SECOND)
-        assert session.live.activity == "live"
+        assert str(session.live.activity) == "live"
         second.say(final("world", start_ms=1000, end_ms=2000))
         await session.until(Final, 2)
         session.stop()
