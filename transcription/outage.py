@@ -12,6 +12,8 @@ BUSY_DELAYS_S = (1.0, 2.0, 5.0, 10.0)
 GIVE_UP_AFTER_S = 30.0
 # A recogniser that opens streams and loses each of them before anything is settled, such as over audio it dies of.
 MAX_STREAMS_LOST = 10
+# Streams that answered nothing at all: the recogniser does not work, whatever it says when it is opened.
+MAX_SILENT_STREAMS = 3
 # A stream that lasted this long was no part of the outage before it.
 STABLE_S = 60.0
 RECOVERABLE = (RecogniserFailed, RecogniserSilent, AtCapacity)
@@ -37,6 +39,7 @@ class Outage:
         self._has_begun = False
         self._since_s = 0.0
         self._streams_lost = 0
+        self._silent_streams = 0
         self._failed_at_s = 0.0
         self._settled = 0
         self._delays: Iterator[float] = iter(())
@@ -50,8 +53,11 @@ class Outage:
         Raises the error where trying again cannot help, or was tried for too long.
         """
         is_new = self._note(error, now_s, settled)
-        self._streams_lost = 1 if is_new else self._streams_lost + 1
-        if self._streams_lost > MAX_STREAMS_LOST:
+        if is_new:
+            self._streams_lost = self._silent_streams = 0
+        self._streams_lost += 1
+        self._silent_streams += isinstance(error, RecogniserSilent)
+        if self._streams_lost > MAX_STREAMS_LOST or self._silent_streams >= MAX_SILENT_STREAMS:
             raise error
         self.is_quiet = is_new and error.reason in QUIET_REASONS
         self.was_told = self.was_told or not self.is_quiet

@@ -8,6 +8,7 @@ from transcription.intake import Intake
 
 # A stream that answers nothing for so long is given up; its successor gets twice the time if it answers nothing either.
 HANG_S = 8.0
+HANG_AGAIN_FACTOR = 2
 # Without interims the only answer is the final, and one utterance may take this long (listener.CUT_AFTER_S).
 HANG_WITHOUT_INTERIMS_S = 45.0
 HANG_SPEECH_S = 4.0
@@ -84,7 +85,7 @@ class RecogniserWatch:
             self._unanswered_speech_s += elapsed_s
         hang_s = (HANG_S if self._interims else HANG_WITHOUT_INTERIMS_S) * self._patience
         if now_s - self._answered_at_s >= hang_s and self._unanswered_speech_s >= HANG_SPEECH_S:
-            self._patience *= 2
+            self._patience = HANG_AGAIN_FACTOR
             raise RecogniserSilent("The recogniser takes audio but answers nothing.")
         if not self._interims:
             return None
@@ -100,7 +101,8 @@ class RecogniserWatch:
         else:
             since_s, heard_ms = self._slow_since
             if now_s - since_s >= SLOW_FOR_S:
-                if self.heard_ms - heard_ms < (now_s - since_s) * 1000:
+                # One that hears nothing at all hangs, or does not say what it hears.
+                if 0 < self.heard_ms - heard_ms < (now_s - since_s) * 1000:
                     raise RecogniserSilent("The recogniser is too slow.", reason="recogniser_slow")
                 self._slow_since = (now_s, self.heard_ms)
 

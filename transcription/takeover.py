@@ -29,6 +29,7 @@ from transcription.admission import (
 from transcription.endings import withdraw_tails
 from transcription.errors import AtCapacity, BadMessage, NothingToResume, SessionOver
 from transcription.holding import fenced, stopped_by_operator, window_over
+from transcription.metrics import GAP_MS_TOTAL
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import clean_text
 from transcription.steps import Resume, StoredEnd, StoredSegment, Taken
@@ -169,6 +170,8 @@ def _record_gap(row: Any, resume: Resume) -> None:
     end = audio_format.align(held_from + audio_format.bytes_per_sample_set - 1)
     start = row.committed_bytes
     if end > start:
+        lost_ms = audio_format.bytes_to_ms(end - start)
+        transaction.on_commit(lambda: GAP_MS_TOTAL.inc(lost_ms))
         earlier = list(row.gaps)
         if earlier and earlier[-1][1] == start:
             start = earlier.pop()[0]

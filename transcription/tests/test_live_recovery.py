@@ -270,7 +270,7 @@ async def test_a_recogniser_that_never_answers_is_silent() -> None:
 
     error = only_error(session).error
     assert (error.code, error.retryable, ending.state) == (4504, True, "detached")
-    assert 30_000 <= ending.audio_ms <= 36_000
+    assert 40_000 <= ending.audio_ms <= 43_000
 
 
 @in_virtual_time

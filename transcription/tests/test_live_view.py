@@ -19,7 +19,7 @@ from transcription.live_publisher import VIEWS_GROUP, WATCHED_S, LivePublisher
 from transcription.live_rows import build_final
 from transcription.live_view import MAX_FRAMES_WAITING, LiveViews, View
 from transcription.services import CONTROL_GROUP
-from transcription.tests.live_session import TICK_S, LiveSession, final, interim
+from transcription.tests.live_session import SPEECH, TICK_S, LiveSession, final, interim
 from transcription.tests.virtual_time import in_virtual_time
 
 Frame = dict[str, Any]
@@ -215,6 +215,7 @@ async def test_a_slow_viewer_does_not_grow_and_gets_a_fresh_snapshot() -> None:
         viewer = Viewer(site.views.open(captions=True))
         await viewer.next(has_row)
         for number in range(4 * MAX_FRAMES_WAITING):
+            session.live.feed(SPEECH[:32])
             stream.say(interim(f"text {number}"))
             await asyncio.sleep(TICK_S)
         last = f"text {4 * MAX_FRAMES_WAITING - 1}"
@@ -325,6 +326,7 @@ async def test_a_slow_viewer_of_a_session_gets_all_finals_again() -> None:
         viewer = Viewer(site.views.open(session_id="my-id", captions=True))
         await viewer.next(lambda frame: frame["row"])
         for number in range(2 * MAX_FRAMES_WAITING):
+            session.live.feed(SPEECH[:32])
             stream.say(final(f"final {number}"))
             await asyncio.sleep(TICK_S)
             site.store(session)

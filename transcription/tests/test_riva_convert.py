@@ -93,7 +93,8 @@ class TestRequests:
             profanity_filter=True,
             speech_contexts=[messages.SpeechContext(phrases=["Riva", "gRPC"], boost=10)],
             audio_channel_count=2,
-            enable_word_time_offsets=False,
+            # Always: word times say where audio is settled.
+            enable_word_time_offsets=True,
             enable_automatic_punctuation=False,
             model="citrinet",
             verbatim_transcripts=True,
@@ -273,9 +274,11 @@ class TestInterims:
         assert withdrawn.text == ""
         assert converter.convert(empty) == [Progress(2000)]
 
-    def test_an_empty_interim_settles_nothing(self) -> None:
+    def test_an_empty_interim_of_a_recogniser_that_settles_is_heard_but_settles_nothing(self) -> None:
         empty = response(result(hypothesis(""), audio_processed=2.0))
-        assert ResultConverter(TranscriptionConfig()).convert(empty, settles=True) == []
+        [heard] = ResultConverter(TranscriptionConfig()).convert(empty, settles=True)
+        assert isinstance(heard, InterimResult)
+        assert (heard.text, heard.audio_processed_ms) == ("", 2000)
 
     def test_a_result_without_hypotheses_is_progress_and_takes_back_an_interim(self) -> None:
         converter = ResultConverter(TranscriptionConfig())

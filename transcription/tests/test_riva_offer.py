@@ -72,9 +72,9 @@ def test_models_declare_what_their_times_are_worth() -> None:
     assert declared_capabilities((), asked) == Capabilities(settles=False, word_times=True)
 
 
-def test_words_that_nobody_asked_for_have_no_times() -> None:
+def test_words_have_times_though_the_client_does_not_want_them() -> None:
     config = TranscriptionConfig(enable_word_time_offsets=False)
-    assert not declared_capabilities((ENGLISH,), config).word_times
+    assert declared_capabilities((ENGLISH,), config).word_times
 
 
 def test_an_utterance_ends_after_800_ms_of_silence_where_nobody_says_otherwise() -> None:
