@@ -84,12 +84,12 @@ class Server:
         return found[0] if found else None
 
     def ended(self, session_id: str) -> dict[str, Any]:
-        """The row of a session, once it has ended."""
+        """The row of a session, once nobody holds it any more: ended, or detached for its client to come back."""
         row: dict[str, Any] = {}
 
         def has_ended() -> bool:
             row.update(self.session(session_id) or {})
-            return row.get("state") in ("completed", "interrupted", "failed")
+            return row.get("state") in ("completed", "interrupted", "failed", "detached")
 
         wait_for(has_ended, f"{session_id} has ended", EVENT_TIMEOUT_S)
         return row

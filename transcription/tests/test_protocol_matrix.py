@@ -174,7 +174,7 @@ async def test_row_44_a_flood_of_messages_is_cut_off(server: Server) -> None:
         assert await client.closed() == 4429
 
     assert client.error["reason"] == "too_many_messages"
-    assert server.ended("flood")["state"] == "interrupted"
+    assert server.ended("flood")["state"] == "detached"
 
 
 async def test_a_flood_of_control_messages_is_cut_off(server: Server) -> None:
@@ -193,7 +193,7 @@ async def test_row_45_a_message_over_the_limit_is_too_large(server: Server) -> N
         assert await client.closed() == 4413
 
     assert "65536" in client.error["message"]
-    assert server.ended("large")["state"] == "interrupted"
+    assert server.ended("large")["state"] == "detached"
     assert server.segments("large")[-1]["text"] == WORDS
 
 
@@ -294,7 +294,7 @@ async def test_row_47_the_third_bad_message_ends_the_session(server: Server) -> 
         assert await client.closed() == 4400
 
     assert len(client.of("error")) == MAX_STRIKES
-    assert server.ended("strikes")["state"] == "interrupted"
+    assert server.ended("strikes")["state"] == "detached"
     assert server.segments("strikes")[0]["text"] == WORDS
 
 
@@ -459,7 +459,7 @@ async def test_row_62_a_silent_client_is_warned_and_ended(strict: Server) -> Non
         assert await client.closed() == 4408
 
     assert [event["reason"] for event in client.of("session_expiring")] == ["idle_timeout"]
-    assert strict.ended("idle")["state"] == "interrupted"
+    assert strict.ended("idle")["state"] == "detached"
 
 
 async def test_keepalives_prevent_the_idle_timeout(strict: Server) -> None:
@@ -647,7 +647,7 @@ async def test_a_client_that_vanishes_leaves_its_words_and_no_stream(server: Ser
     await client.socket.wait_closed()
 
     row = server.ended("vanished")
-    assert (row["state"], row["end_reason"]) == ("interrupted", "client_lost")
+    assert (row["state"], row["end_reason"]) == ("detached", "client_lost")
     assert [(segment["text"], segment["tail"]) for segment in server.segments("vanished")] == [
         (" ".join(word_texts(3)), 1)
     ]
