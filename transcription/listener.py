@@ -374,5 +374,3 @@ class Listener:
             speed=REPLAY_SPEED_AFTER_REFUSAL if self._outage.was_refused else REPLAY_SPEED,
             now_s=self._clock(),
         )
-
-

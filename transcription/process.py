@@ -19,11 +19,11 @@ from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
 from transcription.errors import AtCapacity, InternalError, TranscriptionError
 from transcription.events import Event
+from transcription.holding import fenced
 from transcription.listener import ROTATE_HARD_S
 from transcription.live import LiveTranscription
 from transcription.live_publisher import LivePublisher
 from transcription.live_view import LiveViews
-from transcription.holding import fenced
 from transcription.options import TranscriptionConfig, parse_config
 from transcription.principals import Principal
 from transcription.reaper import ResumeBounds
@@ -54,7 +54,9 @@ class Process:
         self.draining = False
         self.worker_id = uuid.uuid4()
         self.threads = DatabaseThreads()
-        self.recogniser = recogniser or RivaRecogniser(targets_from_config(config), limits=RivaLimits(stream_deadline_s=STREAM_DEADLINE_S))
+        self.recogniser = recogniser or RivaRecogniser(
+            targets_from_config(config), limits=RivaLimits(stream_deadline_s=STREAM_DEADLINE_S)
+        )
         self.store = store or Store(
             self.worker_id,
             threads=self.threads,

@@ -9,6 +9,7 @@ same stream or said again by the next stream.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from transcription.recognition import Capabilities
 from transcription.results import Alternative, FinalResult, InterimResult, Progress, Word
@@ -29,7 +30,8 @@ REPLAYED_WORD_MS = 80
 class Watermark:
     """Follows one session's results and says what is to be stored and up to where audio is settled.
 
-    It never goes back. settled_ms: where a session goes on that is taken up again. pad_ms: how far behind the last word W may lie (for tests of what it is good for).
+    It never goes back. settled_ms: where a session goes on that is taken up again. pad_ms: how far behind the
+    last word W lies (another one for tests of what it is good for).
     """
 
     def __init__(self, settled_ms: int = 0, *, pad_ms: int = WATERMARK_PAD_MS) -> None:
@@ -215,7 +217,7 @@ def widest_gap(words: tuple[Word, ...]) -> int | None:
     earliest_ms = words[-1].end_ms - CUT_WINDOW_MS
     widths = [
         (after.start_ms - before.end_ms, index)
-        for index, (before, after) in enumerate(zip(words, words[1:], strict=False), start=1)
+        for index, (before, after) in enumerate(pairwise(words), start=1)
         if before.end_ms >= earliest_ms
     ]
     width_ms, index = max(widths, default=(0, 0))

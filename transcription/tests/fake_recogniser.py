@@ -133,8 +133,9 @@ class FakeRecogniser:
         self._failures = deque(failures)
         self._gate = gate
         self._capabilities = capabilities
-        self._last_words = list(last_words)
+        self.last_words = list(last_words)
         self._ends = ends
+        self._opened = asyncio.Condition()
 
     def check(self) -> None:
         if self.refusal is not None:
@@ -148,9 +149,17 @@ class FakeRecogniser:
             raise failure
         if self._gate is not None:
             await self._gate.wait()
-        stream = FakeStream(config, capabilities=self._capabilities, last_words=self._last_words, ends=self._ends)
-        self.streams.append(stream)
+        stream = FakeStream(config, capabilities=self._capabilities, last_words=self.last_words, ends=self._ends)
+        async with self._opened:
+            self.streams.append(stream)
+            self._opened.notify_all()
         return stream
+
+    async def opened(self, count: int) -> FakeStream:
+        """The stream that is opened as number count, once it is; the test's own timeout bounds it."""
+        async with self._opened:
+            await self._opened.wait_for(lambda: len(self.streams) >= count)
+        return self.streams[count - 1]
 
     async def ready(self, timeout_s: float) -> None:
         """Always."""

@@ -50,9 +50,7 @@ def said(*texts: str, start_ms: int, heard_ms: int | None, **spacing: int) -> Fi
 async def next_stream(session: LiveSession, count: int) -> FakeStream:
     """The stream that is opened as number count, once it is."""
     async with asyncio.timeout(60):
-        while len(session.recogniser.streams) < count:
-            await asyncio.sleep(0.05)
-    return session.stream
+        return await session.recogniser.opened(count)
 
 
 # A stream is lost
@@ -428,13 +426,13 @@ async def test_speech_without_a_pause_is_cut_at_its_widest_gap_and_goes_on_there
     recogniser = FakeRecogniser(capabilities=RIVA, last_words=[whole])
     async with LiveSession(recogniser=recogniser) as session:
         first = await session.opened()
+        recogniser.last_words = []
         for second in range(1, round(CUT_AFTER_S) + 2):
             await session.speak(1)
             first.say(interim("so it goes", end_ms=second * 1000))
             if first.is_half_closed:
                 break
         second_stream = await next_stream(session, 2)
-        session.recogniser.streams[1]._last_words = []
         await session.until(Final)
         cut_ms = session.recogniser.bases_ms[1]
         assert (line[-4].end_ms, line[-3].start_ms) < (cut_ms, cut_ms + 1)

@@ -273,7 +273,7 @@ class SimulatedRecogniser:
 
 def transcribe(seed: int, *, error_ms: int, pad_ms: int, pause_share: float, loss_share: float) -> list[str]:
     """What is stored of 60 words by a recogniser that is lost, and cut, at random."""
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - repeatable, not secret
     spoken = Spoken.make(dice, pause_share)
     watermark = Watermark(pad_ms=pad_ms)
     engine = SimulatedRecogniser(spoken, 0, dice, error_ms)
