@@ -29,7 +29,8 @@ WATCH_EVERY_S = 5.0
 WATCHED_S = 15.0
 LAYER_TIMEOUT_S = 2.0
 LAYER_RETRY_S = 1.0
-LAYER_ERRORS = (RedisError, OSError, TimeoutError, ChannelFull)
+# RuntimeError is uvloop's word for a connection that has just been reset.
+LAYER_ERRORS = (RedisError, OSError, TimeoutError, ChannelFull, RuntimeError)
 
 
 class LivePublisher:

@@ -340,6 +340,10 @@ class LiveViews:
             range(view.last_segment + 1, view.last_segment + 1 + len(new))
         )
         is_told_of = session_id in self._rows
+        last_told = new[-1]["segment"] if new else view.last_segment
+        # A message that got lost may have had finals, and no later one has them again.
+        is_behind = is_told_of and self._rows[session_id]["segments"] > last_told + 1
+        is_whole = is_whole and not is_behind
         if view.needs_snapshot or has_ended or not is_whole or not self._layer_works or not is_told_of:
             try:
                 new = await self._threads.run(read_finals, session_id, view.last_segment, timeout_s=READ_TIMEOUT_S)

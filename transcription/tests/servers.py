@@ -114,7 +114,8 @@ def running_server(data_dir: Path, **settings: str) -> Iterator[Server]:
     At the end every stream must be released, the exit clean and no bug in the log.
     """
     with RivaThread(Script(settles=True)) as riva:
-        with Served(data_dir, RIVA_SERVER=riva.address, DATABASE_URL="sqlite://", REDIS_URL="", **settings) as served:
+        usual = {"RIVA_SERVER": riva.address, "DATABASE_URL": "sqlite://", "REDIS_URL": ""}
+        with Served(data_dir, **(usual | settings)) as served:
             server = Server(served, riva, data_dir / "speechsite.sqlite3")
             wait_for(served.is_ready, "ready")
             yield server

@@ -319,6 +319,21 @@ async def test_finals_that_were_missed_are_read_from_the_database() -> None:
 
 
 @in_virtual_time
+async def test_a_final_whose_message_was_lost_is_read_although_no_other_follows() -> None:
+    async with Site() as site:
+        viewer = Viewer(site.views.open(session_id="some", captions=True))
+        await viewer.next(lambda frame: frame["event"] == "snapshot")
+        site.database.finals["some"] = [build_final(0, final("zero"))]
+        row = database_row("some", "zero")
+        message = {"worker": "other", "seq": 1, "whole": True, "rows": [row], "finals": {}, "ended": []}
+        layer: Any = get_channel_layer()
+        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", **message})
+        frame = await viewer.next(lambda frame: frame["finals"])
+
+    assert [each["text"] for each in frame["finals"]] == ["zero"]
+
+
+@in_virtual_time
 async def test_a_slow_viewer_of_a_session_gets_all_finals_again() -> None:
     async with Site() as site, LiveSession() as session:
         stream = await session.opened()

@@ -53,6 +53,7 @@ test("it says offline after half a minute, and goes on trying", () => {
     clock.tick(1000);
   }
   assert.equal(statuses.at(-1), "offline");
+  if (FakeWebSocket.last.readyState === 1) FakeWebSocket.last.drop(1006);
   const last = FakeWebSocket.last;
   clock.tick(31_000);
   assert.notEqual(FakeWebSocket.last, last);
