@@ -33,6 +33,8 @@ class BuggyStore(MemoryStore):
 class Connection:
     """The ASGI server's side of one connection. While `reads` is not set, sending to the client waits."""
 
+    consumer_class = TranscriptionConsumer
+
     def __init__(
         self, *, store: MemoryStore | None = None, recogniser: FakeRecogniser | None = None, **settings: Any
     ) -> None:
@@ -55,7 +57,7 @@ class Connection:
             "headers": HEADERS,
             "subprotocols": [],
         }
-        consumer = TranscriptionConsumer(process_of=lambda: self.process, clock=asyncio.get_running_loop().time)
+        consumer = self.consumer_class(process_of=lambda: self.process, clock=asyncio.get_running_loop().time)
         self.running = asyncio.create_task(consumer(scope, self._received.get, self._send))
         self.put({"type": "websocket.connect"})
         return self

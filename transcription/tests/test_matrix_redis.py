@@ -45,7 +45,7 @@ class Watched:
         self._spoken += WORDS_EACH
         words = " ".join(word_texts(WORDS_EACH, first=first))
         await self.client.speak(spoken(WORDS_EACH, first=first))
-        await self.client.until("transcript", lambda event: event["text"] == words and event.get("durable"))
+        await self.client.until("transcript", lambda event: event["text"] == words and event["durable"] is True)
         return words
 
     async def sees(self, words: str) -> None:
