@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,19 +25,19 @@ class Bug(Exception):
 
 
 class BuggyWhenHearing(NativeDialect):
-    def on_binary(self, chunk: bytes) -> list[commands.Command]:
+    def on_binary(self, chunk: bytes) -> Sequence[commands.Command]:
         raise Bug
 
 
 class BuggyWhenReading(NativeDialect):
-    def on_text(self, text: str) -> list[commands.Command]:
+    def on_text(self, text: str) -> Sequence[commands.Command]:
         if "finalize" in text:
             raise Bug
         return super().on_text(text)
 
 
 class BuggyWhenTelling(NativeDialect):
-    def render(self, event: Event) -> list[str]:
+    def render(self, event: Event) -> Sequence[str]:
         if isinstance(event, Ack) and event.received:
             raise Bug
         return super().render(event)
