@@ -16,6 +16,10 @@ from transcription.events import StopReason
 
 STOP_FLUSH_S = 10.0
 LOST_FLUSH_S = 5.0
+# As long as the audio that may be held takes to be heard in real time.
+MAX_FLUSH_S = 90.0
+# A process that drains has 25 s for it all; what was not flushed by then is heard again where the client resumes.
+MAX_DRAIN_FLUSH_S = 20.0
 DRAINING_RETRY_AFTER_MS = 2000
 
 
@@ -25,8 +29,9 @@ class End:
 
     state: what the session becomes; detached: it may be taken up again, where its audio allows that. reason:
     stored. stopped: the session is complete and the client is told so. error: told to the client, after that.
-    flush_s: how long the recogniser may be silent over the last words, 0 for none at all. tail: the words of the
-    flush were cut off, not finished. expires_as: why the client is warned before that.
+    flush_s: how long the recogniser may be silent over the last words, 0 for none at all; max_flush_s: how long it
+    may take for them all. tail: the words of the flush were cut off, not finished. expires_as: why the client is
+    warned before that.
     """
 
     state: Literal["completed", "detached", "failed"]
@@ -34,6 +39,7 @@ class End:
     stopped: StopReason | None = None
     error: TranscriptionError | None = None
     flush_s: float = STOP_FLUSH_S
+    max_flush_s: float = MAX_FLUSH_S
     tail: bool = False
     expires_as: Literal["draining"] | None = None
 
@@ -81,7 +87,15 @@ def draining() -> End:
         reason="draining",
         retry_after_ms=DRAINING_RETRY_AFTER_MS,
     )
-    return End("detached", "draining", error=error, flush_s=LOST_FLUSH_S, tail=True, expires_as="draining")
+    return End(
+        "detached",
+        "draining",
+        error=error,
+        flush_s=LOST_FLUSH_S,
+        max_flush_s=MAX_DRAIN_FLUSH_S,
+        tail=True,
+        expires_as="draining",
+    )
 
 
 def failure(error: TranscriptionError, *, has_started: bool) -> End:

@@ -21,6 +21,7 @@ from transcription import end as ends
 from transcription import metrics
 from transcription.acks import Acks
 from transcription.commits import Commits, build_segment
+from transcription.coverage import gap_spans
 from transcription.end import End
 from transcription.errors import (
     AtCapacity,
@@ -47,8 +48,6 @@ from transcription.watermark import Watermark
 log = structlog.get_logger(__name__)
 
 ROOM_WAIT_S = 10.0
-# As long as the audio that may be held takes to be heard in real time.
-MAX_FLUSH_S = 90.0
 
 Activity = Literal["opening", "live", "slow", "reconnecting", "paused", "finishing"]
 
@@ -418,7 +417,7 @@ class LiveTranscription:
         if end.tail:
             self._hearing.keep_tails()
         self._listener.finish()
-        if not await self._last_words(end.flush_s, asyncio.ensure_future(first_of(listening, committing))):
+        if not await self._last_words(end, asyncio.ensure_future(first_of(listening, committing))):
             if not end.tail:
                 raise RecogniserSilent("The recogniser did not finish the last words in time.")
             log.warning("flush_timed_out", session_id=self.public_id, flush_s=end.flush_s)
@@ -427,17 +426,17 @@ class LiveTranscription:
         else:
             self._hearing.on_flushed(self._listener.last_interim(), self._clock())
 
-    async def _last_words(self, patience_s: float, ended: asyncio.Future[None]) -> bool:
-        """Wait until the recogniser ended the stream; False if it answers nothing for patience_s.
+    async def _last_words(self, end: End, ended: asyncio.Future[None]) -> bool:
+        """Wait until the recogniser ended the stream; False if it answers nothing for flush_s, or takes too long.
 
         A client may be a minute ahead when it stops, so an engine that goes on answering is given time.
         """
         loop = asyncio.get_running_loop()
-        give_up_at_s = loop.time() + MAX_FLUSH_S
+        give_up_at_s = loop.time() + end.max_flush_s
         try:
             while not ended.done():
                 answers = self._watch.answers
-                await asyncio.wait({ended}, timeout=patience_s)
+                await asyncio.wait({ended}, timeout=min(end.flush_s, max(0.0, give_up_at_s - loop.time())))
                 if not ended.done() and (answers == self._watch.answers or loop.time() >= give_up_at_s):
                     return False
             ended.result()
@@ -506,8 +505,7 @@ class LiveTranscription:
     def _gaps_ms(self) -> tuple[tuple[int, int], ...]:
         """Audio that the client no longer had when it came back, in ms."""
         gaps = self._taken.gaps if self._taken is not None else ()
-        to_ms = self.config.audio_format.bytes_to_ms
-        return tuple((to_ms(start), to_ms(end)) for start, end in gaps)
+        return tuple((gap.start_ms, gap.end_ms) for gap in gap_spans(gaps, self.config.audio_format))
 
     def _count(self, ending: Ending) -> None:
         metrics.SESSIONS_TOTAL.labels(outcome=ending.state).inc()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ import pytest
 
 from speechsite.config import BASE_DIR
 from speechsite.drain import Drain
-from speechsite.tests.served import Served, environment, wait_for
+from speechsite.tests.served import EVENT_TIMEOUT_S, Served, environment, wait_for
 from transcription.fake_riva.audio import spoken
 from transcription.tests.servers import Server, running_server
 
@@ -144,6 +147,29 @@ def test_a_hangup_takes_the_service_back_from_a_drain(new_data_dir: Callable[[],
         server.served.process.send_signal(signal.SIGHUP)
 
         wait_for(server.served.is_ready, "ready again")
+
+
+@pytest.mark.long
+async def test_a_worker_ends_in_time_although_its_recogniser_has_a_minute_to_catch_up(
+    new_data_dir: Callable[[], Path],
+) -> None:
+    with running_server(new_data_dir()) as server:
+        server.riva.default = replace(server.riva.default, speed=0.5)
+        async with server.client("backlog") as client:
+            await client.start()
+            await client.speak(spoken(100))
+            started_at_s = time.monotonic()
+            server.served.process.send_signal(signal.SIGTERM)
+            code = await client.closed()
+        await asyncio.to_thread(server.served.process.wait, EVENT_TIMEOUT_S)
+        took_s = time.monotonic() - started_at_s
+        row = server.session("backlog")
+
+    print(f"ended after {took_s:.1f} s")
+    assert took_s < 30
+    assert code == 4503
+    assert row is not None
+    assert (row["state"], row["end_reason"]) == ("detached", "draining")
 
 
 @contextmanager
