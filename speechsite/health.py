@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 
 from speechsite.config import get_config
 from transcription.errors import TranscriptionError
-from transcription.metrics import EVENT_LOOP_LAG_SECONDS
+from transcription.metrics import EVENT_LOOP_LAG_SECONDS, TASKS
 from transcription.process import get_process
 
 DATABASE_TIMEOUT_S = 3.0
@@ -207,6 +207,7 @@ class LoopLag:
             await asyncio.sleep(LAG_PROBE_INTERVAL_S)
             self.lag_s = max(0.0, self._clock() - self._due_at)
             EVENT_LOOP_LAG_SECONDS.set(self.lag_s)
+            TASKS.set(len(asyncio.all_tasks()))
 
 
 loop_lag = LoopLag()

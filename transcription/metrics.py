@@ -69,6 +69,8 @@ VIEWER_FRAMES_CONFLATED_TOTAL = Counter(
     "speech_viewer_frames_conflated", "Live updates merged because a viewer read too slowly"
 )
 
+UPSTREAM_STREAMS = Gauge("speech_upstream_streams", "Streams held at the recogniser now", multiprocess_mode="livesum")
+TASKS = Gauge("speech_tasks", "Tasks of the event loops", multiprocess_mode="livesum")
 EVENT_LOOP_LAG_SECONDS = Gauge(
     "speech_event_loop_lag_seconds", "How late the event loop is", multiprocess_mode="livemax"
 )

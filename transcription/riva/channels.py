@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 from riva.client.proto import riva_asr_pb2_grpc as services
 
+from transcription.metrics import UPSTREAM_STREAMS
 from transcription.riva.target import RivaTarget
 
 # Streams over a server's limit for one connection wait without a word, so they are spread. The usual limit is 100.
@@ -49,6 +50,7 @@ class ChannelLease:
         self._shared = shared
         self._held = True
         shared.streams += 1
+        UPSTREAM_STREAMS.inc()
 
     @property
     def stub(self) -> Any:
@@ -66,6 +68,7 @@ class ChannelLease:
         if self._held:
             self._held = False
             self._shared.streams -= 1
+            UPSTREAM_STREAMS.dec()
 
 
 class ChannelPool:
