@@ -88,11 +88,14 @@ class Hearing:
                     self._watermark.on_progress(result, capabilities)
         self.settle()
 
-    def settle(self) -> None:
-        """Let go of audio that is settled. Until finals are committed the client keeps it too: safe waits."""
+    def settle(self, *, is_over: bool = False) -> None:
+        """Let go of audio that is settled. Until finals are committed the client keeps it too: safe waits.
+
+        is_over: all of it is, the last part of a millisecond too.
+        """
         audio_format = self._intake.format
-        position = audio_format.ms_to_bytes(self._watermark.settled_ms)
-        settled = min(position, audio_format.align(self._intake.sent))
+        sent = audio_format.align(self._intake.sent)
+        settled = sent if is_over else min(audio_format.ms_to_bytes(self._watermark.settled_ms), sent)
         self._intake.settle(settled)
         self._commits.settle(settled, header_bytes=self._intake.header_bytes)
         self._on_settled()
@@ -123,7 +126,7 @@ class Hearing:
         if rest is not None:
             self._store(rest, now_s, promoted=unfinished is not None)
         self._watch.heard(self._watermark.settled_ms)
-        self.settle()
+        self.settle(is_over=True)
 
     def take_tail(self, unfinished: InterimResult | None) -> tuple[tuple[FinalResult, bool], ...]:
         """What was said after the settled position, in order, each with whether it is promoted from an interim."""
