@@ -39,13 +39,14 @@ class Play:
         script = self._script
         if script.mute_open:
             await for_ever()
-        if script.abort is not None and script.abort_after_ms is None:
-            await self._context.abort(*script.abort)
         first = await self._context.read()
         if first is grpc.aio.EOF or not first.HasField("streaming_config"):
             await self._context.abort(grpc.StatusCode.INVALID_ARGUMENT, "streaming_config must come first")
         self._record.config = first.streaming_config
         self._stage.notify()
+        # As Riva does: it looks at the config first. A refusal that meets the client's write would show as INTERNAL.
+        if script.abort is not None and script.abort_after_ms is None:
+            await self._context.abort(*script.abort)
         if script.settles:
             await self._context.send_initial_metadata((("x-audio-processed", "settled"),))
         await self._answer(
