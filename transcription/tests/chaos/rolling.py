@@ -18,6 +18,8 @@ from transcription.tests.chaos.stage import Stage, services_from_environment
 RESTART_EVERY_S = 60.0
 MAX_EXIT_S = 30.0
 LOOK_EVERY_S = 0.1
+# What a worker said last may reach its client after its end; the next one leaves later than that.
+LATE_EVENTS_S = 1.0
 
 
 class ExitWatch:
@@ -27,11 +29,13 @@ class ExitWatch:
         self.exits_s: list[float] = []
         self._stage = stage
         self._draining_since_s: float | None = None
+        self._last_exit_at_s = float("-inf")
 
     def on_event(self, _client: ResilientClient, event: dict[str, Any]) -> None:
+        now_s = asyncio.get_running_loop().time()
         is_draining = event["event"] == "session_expiring" and event["reason"] == "draining"
-        if is_draining and self._draining_since_s is None:
-            self._draining_since_s = asyncio.get_running_loop().time()
+        if is_draining and self._draining_since_s is None and now_s - self._last_exit_at_s > LATE_EVENTS_S:
+            self._draining_since_s = now_s
 
     async def run(self) -> None:
         known = set(await self._stage.workers())
@@ -41,7 +45,7 @@ class ExitWatch:
             gone = {pid for pid in known if not _is_alive(pid)}
             if gone and self._draining_since_s is not None:
                 self.exits_s.append(loop.time() - self._draining_since_s)
-                self._draining_since_s = None
+                self._draining_since_s, self._last_exit_at_s = None, loop.time()
             known = set(await self._stage.workers())
 
 

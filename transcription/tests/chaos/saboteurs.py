@@ -20,7 +20,10 @@ from transcription.tests.chaos.stage import Stage
 RECOGNISER_EVERY_S = 30.0
 WORKER_EVERY_S = 60.0
 DATABASE_EVERY_S = 120.0
+# Not together with the others' beats, so that recoveries can be told apart.
+FIRST_DATABASE_S = 45.0
 REDIS_EVERY_S = 90.0
+FIRST_REDIS_S = 75.0
 CUT_EVERY_S = 1.0
 STOPPED_S = 5.0
 FROZEN_S = 12.0
@@ -51,9 +54,9 @@ class Saboteurs:
             group.create_task(_every(WORKER_EVERY_S, self._kill_worker))
             group.create_task(_every(CUT_EVERY_S, self._cut_client))
             database = self._lock_sqlite if stage.uses_sqlite else self._stop_database
-            group.create_task(_every(DATABASE_EVERY_S, database))
+            group.create_task(_every(DATABASE_EVERY_S, database, FIRST_DATABASE_S))
             if stage.redis_proxy is not None:
-                group.create_task(_every(REDIS_EVERY_S, self._stop_redis))
+                group.create_task(_every(REDIS_EVERY_S, self._stop_redis, FIRST_REDIS_S))
 
     async def _reset_recognisers(self) -> None:
         self._note_recogniser("recogniser connections reset")
@@ -130,13 +133,13 @@ class Saboteurs:
             await proxy.heal()
 
 
-async def _every(period_s: float, fault: Callable[[], Awaitable[None]]) -> None:
+async def _every(period_s: float, fault: Callable[[], Awaitable[None]], first_s: float | None = None) -> None:
     loop = asyncio.get_running_loop()
-    due_at_s = loop.time()
+    due_at_s = loop.time() + (period_s if first_s is None else first_s)
     while True:
-        due_at_s += period_s
         await asyncio.sleep(max(0.0, due_at_s - loop.time()))
         await fault()
+        due_at_s += period_s
 
 
 def _hold_lock(path: str) -> None:
