@@ -47,6 +47,7 @@ __all__ = [
     "origin_is_allowed",
     "read_start_token",
     "request_principal",
+    "token_expired",
 ]
 
 logger = logging.getLogger(__name__)
@@ -92,8 +93,12 @@ class WrongOrigin(NotAuthenticated):
     default_reason = "wrong_origin"
 
 
-async def authenticate_socket(scope: Mapping[str, Any], *, lookups: Lookups | None = None) -> Principal:
+async def authenticate_socket(
+    scope: Mapping[str, Any], *, lookups: Lookups | None = None, takes_expired_tokens: bool = False
+) -> Principal:
     """Whom a WebSocket's credentials stand for.
+
+    takes_expired_tokens: a start token past its time gives a principal with has_expired, for the caller to judge.
 
     A key or token decides alone: cookies are then not looked at and any Origin may connect. Raises WrongOrigin
     where only a cookie or loopback speaks for a page of another site, NotAuthenticated for wrong or no
@@ -104,7 +109,7 @@ async def authenticate_socket(scope: Mapping[str, Any], *, lookups: Lookups | No
     if credential is None:
         credential = _token_of_subprotocols(scope)
     if credential is not None:
-        return await _credential_principal(credential, lookups.keyring)
+        return await _credential_principal(credential, lookups.keyring, takes_expired_tokens)
     if "origin" in headers and not origin_is_allowed(scope):
         raise _refused("origin", WrongOrigin(_("This page may not use the service from its address.")))
     cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
@@ -150,20 +155,32 @@ def issue_start_token(session_public_id: str, principal: Principal) -> tuple[str
     return _signer().sign_object(claims), timezone.now() + timedelta(seconds=TOKEN_LIFETIME_S)
 
 
-def read_start_token(token: str) -> Principal:
+def read_start_token(token: str, *, takes_expired: bool = False) -> Principal:
     """Whom a start token stands for. Raises NotAuthenticated if it is not ours, changed, or too old.
 
-    That it works only once is the store's: the session it names can be started only once.
+    takes_expired: one that is too old gives a principal with has_expired. That a token works only once is the
+    store's: the session it names can be started only once.
     """
     try:
-        claims = _signer().unsign_object(token, max_age=TOKEN_LIFETIME_S)
+        claims, has_expired = _signer().unsign_object(token, max_age=TOKEN_LIFETIME_S), False
     except signing.SignatureExpired:
-        raise _refused(
-            "token", NotAuthenticated(_("This token has expired. Get a new one."), reason="token_expired")
-        ) from None
+        if not takes_expired:
+            raise _refused("token", token_expired()) from None
+        claims, has_expired = _signer().unsign_object(token), True
     except (signing.BadSignature, ValueError):
         raise _refused("token", NotAuthenticated(_("This token is not valid."), reason="wrong_token")) from None
-    return Principal(kind="token", user_id=claims["u"], key_id=claims["k"], session_id=claims["s"], label=claims["l"])
+    return Principal(
+        kind="token",
+        user_id=claims["u"],
+        key_id=claims["k"],
+        session_id=claims["s"],
+        label=claims["l"],
+        has_expired=has_expired,
+    )
+
+
+def token_expired() -> NotAuthenticated:
+    return NotAuthenticated(_("This token has expired. Get a new one."), reason="token_expired")
 
 
 def _signer() -> signing.TimestampSigner:
@@ -182,11 +199,11 @@ def _token_of_subprotocols(scope: Mapping[str, Any]) -> str | None:
     return None
 
 
-async def _credential_principal(credential: str, keyring: Keyring) -> Principal:
+async def _credential_principal(credential: str, keyring: Keyring, takes_expired_tokens: bool) -> Principal:
     if len(credential) > MAX_CREDENTIAL_CHARACTERS:
         raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
     if not credential.startswith(KEY_PREFIX):
-        return read_start_token(credential)
+        return read_start_token(credential, takes_expired=takes_expired_tokens)
     principal = await _answered(keyring.find(credential, timeout_s=LOOKUP_TIMEOUT_S))
     if principal is None:
         raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))

@@ -13,16 +13,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from transcription import commands, metrics
 from transcription import end as ends
-from transcription.auth import Principal, WrongOrigin, authenticate_socket
+from transcription.auth import Principal, WrongOrigin, authenticate_socket, token_expired
 from transcription.connection_limits import ConnectionLimits
 from transcription.dialects.base import Dialect
 from transcription.dialects.native import NativeDialect
-from transcription.errors import (
-    BadMessage,
-    InternalError,
-    TimedOutClient,
-    TranscriptionError,
-)
+from transcription.errors import BadMessage, InternalError, NothingToResume, TimedOutClient, TranscriptionError
 from transcription.events import Failed
 from transcription.live import LiveTranscription
 from transcription.options import is_session_id
@@ -160,7 +155,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         refusal: TranscriptionError | None = None
         try:
             self._waiting = self._process.waiting_connections.enter(self._client_address)
-            self._principal = await authenticate_socket(self.scope)
+            self._principal = await authenticate_socket(self.scope, takes_expired_tokens=True)
             if not is_session_id(session_id):
                 refusal = BadMessage(
                     "A session id has 1 to 64 letters, digits, _ or -.", reason="bad_session_id", field="session_id"
@@ -235,6 +230,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _begin(self, command: commands.Start) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
         self._has_begun = True
+        if self._principal.has_expired:
+            raise token_expired()
         new = await self._process.new_session(
             session_id=self._session_id,
             principal=self._principal,
@@ -248,6 +245,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _resume(self, command: commands.Resume) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
         self._has_begun = True
+        if self._principal.session_id not in (None, self._session_id):
+            raise NothingToResume("There is nothing to resume.")
         resume = Resume(
             public_id=self._session_id,
             principal=self._principal,

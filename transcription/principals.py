@@ -12,6 +12,7 @@ class Principal:
 
     kind: a person's login, a key, a start token, or nobody on this very machine (development profile only).
     user_id: the person; for a key its owner, if it has one. session_id: the one session a token may start.
+    has_expired: the token is too old for that; the session may still be taken up again with it.
     label: for people: the user's or key's name, or "local".
     """
 
@@ -20,6 +21,7 @@ class Principal:
     key_id: int | None = None
     session_id: str | None = None
     label: str = ""
+    has_expired: bool = False
 
     def owns(self, *, owner_id: int | None, api_key_id: int | None) -> bool:
         """Whether a session with these belongs to this principal: a person's by any key or login, or its key's."""

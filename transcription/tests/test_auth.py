@@ -31,6 +31,7 @@ from transcription.keyring import CACHE_S, MAX_CACHED_KEYS, Keyring
 from transcription.models import ApiKey
 from transcription.origins import may_come_without_credentials, origin_matches
 from transcription.principals import LOCAL, Principal
+from transcription.tests.old_tokens import expired_token
 from transcription.tests.sessions import Clock, ScriptedThreads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
@@ -214,16 +215,21 @@ def test_a_changed_token_is_refused(spoil: Callable[[str], str]) -> None:
 
 
 def test_an_old_token_is_refused() -> None:
-    class OldSigner(type(auth._signer())):  # type: ignore[misc]
-        def timestamp(self) -> str:
-            from django.core.signing import b62_encode
-
-            return b62_encode(int(timezone.now().timestamp()) - TOKEN_LIFETIME_S - 1)
-
-    token = OldSigner(sep=".", salt="transcription.start").sign_object({"s": "a", "u": 1, "k": None, "l": ""})
     with pytest.raises(NotAuthenticated) as refused:
-        read_start_token(token)
+        read_start_token(expired_token("abc"))
     assert refused.value.reason == "token_expired"
+
+
+async def test_an_old_token_speaks_where_a_session_may_be_taken_up_again(lookups: Lookups) -> None:
+    offered = scope(subprotocols=("speech.v1", f"speech.token.{expired_token('abc', user_id=3)}"))
+    principal = await authenticate_socket(offered, lookups=lookups, takes_expired_tokens=True)
+    assert (principal.session_id, principal.user_id, principal.has_expired) == ("abc", 3, True)
+    with pytest.raises(NotAuthenticated):
+        await authenticate_socket(offered, lookups=lookups)
+    changed = scope(subprotocols=("speech.v1", f"speech.token.x{expired_token('abc')}"))
+    with pytest.raises(NotAuthenticated) as refused:
+        await authenticate_socket(changed, lookups=lookups, takes_expired_tokens=True)
+    assert refused.value.reason == "wrong_token"
 
 
 async def test_a_token_opens_a_socket(lookups: Lookups) -> None:

@@ -19,6 +19,7 @@ from transcription.steps import Ending, NewSession, SessionHandle
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
 from transcription.tests.live_session import SECOND, SPEECH, final, interim
 from transcription.tests.memory_store import MemoryStore
+from transcription.tests.old_tokens import expired_token
 from transcription.tests.still_process import StillProcess
 from transcription.tests.virtual_time import in_virtual_time
 
@@ -36,11 +37,17 @@ class Connection:
     consumer_class = TranscriptionConsumer
 
     def __init__(
-        self, *, store: MemoryStore | None = None, recogniser: FakeRecogniser | None = None, **settings: Any
+        self,
+        *,
+        store: MemoryStore | None = None,
+        recogniser: FakeRecogniser | None = None,
+        token: str = "",
+        **settings: Any,
     ) -> None:
         self.store = store or MemoryStore()
         self.recogniser = recogniser or FakeRecogniser()
         self.process = StillProcess(Config(**settings), recogniser=self.recogniser, store=self.store)
+        self.offered = ["speech.v1", f"speech.token.{token}"] if token else []
         self.sent: list[dict[str, Any]] = []
         self.reads = asyncio.Event()
         self.reads.set()
@@ -55,7 +62,7 @@ class Connection:
             "url_route": {"kwargs": {"session_id": "my-id"}},
             "client": ("127.0.0.1", 1),
             "headers": HEADERS,
-            "subprotocols": [],
+            "subprotocols": self.offered,
         }
         consumer = self.consumer_class(process_of=lambda: self.process, clock=asyncio.get_running_loop().time)
         self.running = asyncio.create_task(consumer(scope, self._received.get, self._send))
@@ -357,3 +364,25 @@ async def test_control_messages_at_a_permitted_pace_are_let_through() -> None:
             await asyncio.sleep(0.1)
         connection.say(type="stop_transcription")
         assert await closed(connection) == 1000
+
+
+@in_virtual_time
+async def test_a_start_token_that_has_expired_starts_nothing() -> None:
+    async with Connection(token=expired_token("my-id")) as connection:
+        connection.say(type="start_transcription")
+        assert await closed(connection) == 4401
+    assert connection.events[-1]["reason"] == "token_expired"
+    assert connection.store.sessions == {}
+
+
+@in_virtual_time
+async def test_a_start_token_that_has_expired_takes_up_its_session_and_no_other() -> None:
+    async with Connection() as first:
+        await first.started()
+    resume_token = next(event["resume_token"] for event in first.events if event["event"] == "transcription_started")
+    async with Connection(store=first.store, token=expired_token("another")) as stranger:
+        stranger.say(type="resume_transcription", resume_token=resume_token)
+        assert await closed(stranger) == 4404
+    async with Connection(store=first.store, token=expired_token("my-id")) as second:
+        second.say(type="resume_transcription", resume_token=resume_token)
+        await second.until(lambda: "transcription_resumed" in second.kinds)
