@@ -1,14 +1,17 @@
 /**
- * What a running recording writes into the store of the browser: its audio every half second, what is settled, the token
+ * What a running recording writes into the store of the browser: its audio five times a second, what is settled, the token
  * to resume it with. Where the store fails (full, blocked) the journal ends silently; the recording goes on.
  */
 
 import { bytesToMs } from "./pcm.js";
 
-/** The most that a crash can lose; a page that is reloaded writes the rest while it goes. */
-const PIECE_BYTES = 16_000;
+/**
+ * 200 ms, the most that a crash can lose; a page that is reloaded writes the rest while it goes. Pieces of a second lost
+ * words that the service had heard already: recovering withdraws what it made of them when the connection broke.
+ */
+const PIECE_BYTES = 6_400;
 /** A store that answers nothing is left alone before its queue grows. */
-export const MAX_WAITING_WRITES = 60;
+export const MAX_WAITING_WRITES = 100;
 
 /** The entry of a new recording. owner: who is logged in; others at this browser are not offered it. */
 export function newRecording({ sessionId, owner, config, title, startedAt }) {
