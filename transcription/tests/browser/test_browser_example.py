@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from playwright.sync_api import Browser, expect
 from speechsite.config import BASE_DIR
 from speechsite.tests.served import Served, manage
 from transcription.tests.browser.conftest import ACTION_TIMEOUT_MS, Watch
+from transcription.tests.browser.proxy_thread import FAILING_CONNECTIONS, ProxyThread
 
 WORDS_TIMEOUT_MS = 45_000
 
@@ -73,6 +75,28 @@ def test_the_page_of_another_site_shows_what_is_said(
         expect(page.locator("#status")).to_have_text("Done.", timeout=WORDS_TIMEOUT_MS)
         assert page.locator("#interim").text_content() == ""
     assert '"state": "completed"' in service.get("/api/v1/sessions")[1]
+
+
+def test_the_page_of_another_site_goes_on_after_a_lost_connection(
+    service: Served, examples_url: str, speaking_browser: Browser, watch: Watch
+) -> None:
+    with ProxyThread(service.url) as proxy, speaking_browser.new_context() as context:
+        context.set_default_timeout(ACTION_TIMEOUT_MS)
+        page = context.new_page()
+        watch.follow(page)
+        watch.expect("favicon.ico", *FAILING_CONNECTIONS)
+        page.goto(f"{examples_url}/browser.html")
+        page.fill("#site", proxy.url)
+        page.click("#start")
+        expect(page.locator("#final")).to_contain_text(re.compile(r"\w"), timeout=WORDS_TIMEOUT_MS)
+        proxy.cut()
+        expect(page.locator("#status")).to_contain_text("Connecting again")
+        proxy.heal()
+        expect(page.locator("#status")).to_have_text("Connected again.", timeout=WORDS_TIMEOUT_MS)
+        expect(page.locator("#final")).to_contain_text("can do for your country", timeout=WORDS_TIMEOUT_MS)
+        expect(page.locator("#final")).to_contain_text("country can do for you")
+        page.click("#stop")
+        expect(page.locator("#status")).to_have_text("Done.", timeout=WORDS_TIMEOUT_MS)
 
 
 def test_the_page_of_a_site_that_is_not_allowed_is_told(
