@@ -86,8 +86,8 @@ class Probes:
         is_browser = any(name == b"origin" for name, _ in scope["headers"])
         if is_browser or not (_is_direct_from_loopback(scope) or await self._has_key(scope, _is_a_superusers)):
             return 403, JSON, b'{"message": "Only this machine itself, or the key of a superuser, may drain."}\n'
-        self._request_drain()
         live = await asyncio.to_thread(count_live_sessions)
+        self._request_drain()
         return 202, JSON, json.dumps({"status": "draining", "live_sessions": live}).encode() + b"\n"
 
     async def _has_key(self, scope: HTTPScope, is_enough: Callable[[ApiKey], bool] = lambda key: True) -> bool:
