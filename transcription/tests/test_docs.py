@@ -223,6 +223,32 @@ def test_every_management_command_is_described_and_no_other() -> None:
     assert set(described) == {file.stem for file in files}
 
 
+MATRIX_ROWS = range(1, 57)
+NOT_TESTED = {28}  # comes with kept audio
+ROW_TEST = re.compile(r"^(?:async )?def (test_rows?_((?:\d+_)+)\w+)\(", re.MULTILINE)
+
+
+def tests_by_row() -> dict[int, set[str]]:
+    """The tests that are named after rows of the fault matrix."""
+    found: dict[int, set[str]] = {}
+    for path in (BASE_DIR / "transcription/tests").rglob("test_*.py"):
+        for name, numbers in ROW_TEST.findall(path.read_text(encoding="utf-8")):
+            for number in numbers.strip("_").split("_"):
+                found.setdefault(int(number), set()).add(name)
+    return found
+
+
+def test_the_fault_matrix_names_the_tests_of_every_row() -> None:
+    text = section(read("reliability.md"), "The fault matrix")
+    described = {
+        int(number): set(re.findall(r"`(test_\w+)`", rest))
+        for number, rest in re.findall(r"^\| (\d+) \|(.*)$", text, re.MULTILINE)
+    }
+    tests = tests_by_row()
+    assert described == {number: tests.get(number, set()) for number in MATRIX_ROWS}
+    assert {number for number, names in described.items() if not names} == NOT_TESTED
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in LINK.findall(document.read_text(encoding="utf-8")):
