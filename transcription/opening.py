@@ -32,8 +32,10 @@ async def open_with_retries(
         try:
             return await recogniser.open(config)
         except RecogniserFailed as error:
-            delay_s = next(delays_s, OPEN_RETRY_DELAYS_S[-1]) * (0.5 + jitter())
-            if not error.retryable or clock() + delay_s > give_up_at_s:
+            left_s = give_up_at_s - clock()
+            if not error.retryable or left_s <= 0:
                 raise
+            # The last try comes just before it is given up.
+            delay_s = min(left_s, next(delays_s, OPEN_RETRY_DELAYS_S[-1]) * (0.5 + jitter()))
         on_retry()
         await asyncio.sleep(delay_s)

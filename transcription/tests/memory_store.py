@@ -20,6 +20,7 @@ from transcription.errors import (
     NothingToResume,
     SessionOver,
     SessionTaken,
+    StorageUnavailable,
     StoppedByOperator,
     TooFast,
     TranscriptionError,
@@ -121,11 +122,27 @@ class MemoryStore:
         self._fail_takes = deque(fail_takes)
         self._fail_opened = deque(fail_opened)
         self._fail_commits = deque(fail_commits)
+        self._frozen = False
         self._lost_replies = deque(lost_replies)
         self._fail_finishes = deque(fail_finishes)
         self._gate = gate
         self._clock = clock
         self._changed = asyncio.Condition()
+
+    def fail_commits(self, faults: Iterable[Fault]) -> None:
+        """The errors to raise for the next commits, in place of those that were scripted."""
+        self._fail_commits = deque(faults)
+
+    def freeze(self) -> None:
+        """Nothing that a killed process still tries reaches the store, until thaw()."""
+        self._frozen = True
+
+    def thaw(self) -> None:
+        self._frozen = False
+
+    def _check_reachable(self) -> None:
+        if self._frozen:
+            raise StorageUnavailable("The database does not answer.")
 
     def held_sessions(self) -> frozenset[SessionHandle]:
         return frozenset(row.handle for row in self.sessions.values() if row.state == "live")
@@ -223,6 +240,7 @@ class MemoryStore:
     async def commit(self, step: Step) -> None:
         if self._gate is not None:
             await self._gate.wait()
+        self._check_reachable()
         _raise_next(self._fail_commits)
         self._store(step)
         self.steps.append(step)
@@ -230,6 +248,7 @@ class MemoryStore:
         _raise_next(self._lost_replies)
 
     async def finish(self, handle: SessionHandle, ending: Ending) -> None:
+        self._check_reachable()
         _raise_next(self._fail_finishes)
         row = self._by_pk(handle.pk)
         if row is None or row.epoch != handle.epoch:
