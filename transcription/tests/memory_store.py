@@ -20,8 +20,8 @@ from transcription.errors import (
     NothingToResume,
     SessionOver,
     SessionTaken,
-    StorageUnavailable,
     StoppedByOperator,
+    StorageUnavailable,
     TooFast,
     TranscriptionError,
 )

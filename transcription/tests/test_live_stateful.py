@@ -27,7 +27,7 @@ from transcription.tests.memory_store import MemoryStore
 from transcription.tests.virtual_time import LEFT_OVER, VirtualTimeLoop
 from transcription.tests.word_recogniser import WordRecogniser
 
-TOKEN = "token"  # noqa: S105 - the client's, made up
+TOKEN = "token"
 CHUNK = 3200
 CHUNK_S = 0.1
 TICK_S = 0.25
@@ -303,5 +303,3 @@ def test_no_order_of_losses_and_failures_costs_a_word() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-
-
