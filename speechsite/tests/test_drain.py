@@ -22,7 +22,7 @@ import pytest
 from speechsite.config import BASE_DIR
 from speechsite.drain import Drain
 from speechsite.tests.served import EVENT_TIMEOUT_S, Served, environment, wait_for
-from transcription.fake_riva.audio import spoken
+from transcription.fake_riva.audio import spoken, word_texts
 from transcription.tests.servers import Server, running_server
 
 # Most start whole services, which takes seconds alone and much longer on a busy machine.
@@ -112,8 +112,9 @@ def server(new_data_dir: Callable[[], Path]) -> Iterator[Server]:
 
 async def test_a_drain_reaches_every_worker_and_every_session(server: Server) -> None:
     async with server.client("first") as first, server.client("second") as second:
+        tokens = []
         for client in (first, second):
-            await client.start()
+            tokens.append((await client.start())["resume_token"])
             await client.speak(spoken(3))
 
         status, told = post(f"{server.served.url}/drain")
@@ -123,7 +124,15 @@ async def test_a_drain_reaches_every_worker_and_every_session(server: Server) ->
     assert (status, told) == (202, {"status": "draining", "live_sessions": 2})
     assert codes == [4503, 4503]
     assert {client.error["reason"] for client in (first, second)} == {"draining"}
+    for client in (first, second):
+        [warning] = client.of("session_expiring")
+        assert (warning["reason"], warning["resume_elsewhere"]) == ("draining", True)
+        assert [event["text"] for event in client.of("transcript") if event["is_final"]] == [" ".join(word_texts(3))]
     wait_for(lambda: is_draining(server.served), "no worker is ready")
+    async with server.client("first") as again:
+        await again.send({"type": "resume_transcription", "resume_token": tokens[0]})
+        assert await again.closed() == 4503
+    assert again.error["reason"] == "draining"
     async with server.client("third") as third:
         await third.send({"type": "start_transcription", "config": {}})
         assert await third.closed() == 4503
