@@ -42,11 +42,18 @@ class Connection:
         store: MemoryStore | None = None,
         recogniser: FakeRecogniser | None = None,
         token: str = "",
+        process: StillProcess | None = None,
+        session_id: str = "my-id",
         **settings: Any,
     ) -> None:
-        self.store = store or MemoryStore()
-        self.recogniser = recogniser or FakeRecogniser()
-        self.process = StillProcess(Config(**settings), recogniser=self.recogniser, store=self.store)
+        """process: that of an earlier connection, with its store and recogniser."""
+        if process is None:
+            store = store or MemoryStore(clock=asyncio.get_running_loop().time)
+            process = StillProcess(Config(**settings), recogniser=recogniser or FakeRecogniser(), store=store)
+        self.process = process
+        self.store: MemoryStore = process.store
+        self.recogniser: FakeRecogniser = process.recogniser
+        self._session_id = session_id
         self.offered = ["speech.v1", f"speech.token.{token}"] if token else []
         self.sent: list[dict[str, Any]] = []
         self.reads = asyncio.Event()
@@ -57,9 +64,9 @@ class Connection:
     async def __aenter__(self) -> Self:
         scope = {
             "type": "websocket",
-            "path": "/api/v1/transcribe/my-id",
+            "path": f"/api/v1/transcribe/{self._session_id}",
             "scheme": "ws",
-            "url_route": {"kwargs": {"session_id": "my-id"}},
+            "url_route": {"kwargs": {"session_id": self._session_id}},
             "client": ("127.0.0.1", 1),
             "headers": HEADERS,
             "subprotocols": self.offered,
