@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 
@@ -51,8 +51,8 @@ class Connection:
             store = store or MemoryStore(clock=asyncio.get_running_loop().time)
             process = StillProcess(Config(**settings), recogniser=recogniser or FakeRecogniser(), store=store)
         self.process = process
-        self.store: MemoryStore = process.store
-        self.recogniser: FakeRecogniser = process.recogniser
+        self.store = cast(MemoryStore, process.store)
+        self.recogniser = cast(FakeRecogniser, process.recogniser)
         self._session_id = session_id
         self.offered = ["speech.v1", f"speech.token.{token}"] if token else []
         self.sent: list[dict[str, Any]] = []
