@@ -42,11 +42,12 @@ class ExitWatch:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            # Not what the list lacks: a worker may end between two looks at it.
             gone = {pid for pid in known if not _is_alive(pid)}
             if gone and self._draining_since_s is not None:
                 self.exits_s.append(loop.time() - self._draining_since_s)
                 self._draining_since_s, self._last_exit_at_s = None, loop.time()
-            known = set(await self._stage.workers())
+            known = (known - gone) | set(await self._stage.workers())
 
 
 def _is_alive(pid: int) -> bool:
