@@ -160,7 +160,8 @@ class Hearing:
         heard_ms = result.audio_processed_ms or result.end_ms
         self._watch.heard(heard_ms)
         shown, self.interim = self.interim, self._watermark.on_interim(result)
-        if self._latency.first_interim_ms is None and self.first_audio_at_s is not None:
+        # An interim without text says only that the recogniser lives.
+        if result.text and self._latency.first_interim_ms is None and self.first_audio_at_s is not None:
             self._latency.first_interim_ms = round((now_s - self.first_audio_at_s) * 1000)
             metrics.FIRST_INTERIM_SECONDS.observe(now_s - self.first_audio_at_s)
         self._latency.last_interim_ms = self._watch.age_ms(heard_ms, now_s)

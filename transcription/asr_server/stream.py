@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 from riva.client.proto import riva_asr_pb2
 
 from .config import StreamOptions
@@ -16,7 +17,7 @@ from .decoding import decode_interim, decode_segment
 from .endpointing import MIN_VOICED_MS
 from .errors import ClientSilent, EngineError, RecogniserError, RequestError, TooManyStreams
 from .listening import Heard, HeardSegment, HeardSilence, Listener, OpenSegment
-from .outbox import Final, Interim, Outbox, Progress
+from .outbox import Final, Interim, Message, Outbox, Progress
 from .results import build_final, build_interim, build_progress
 from .scheduler import Scheduler, Urgency
 
@@ -39,7 +40,11 @@ INTERIM_WANTED_S = 1.0
 # reached 12 s.
 MIN_INTERIM_STEP_S = 0.5
 INTERIM_STEP_PART = 0.25
+# With too much to do there may be no interim for long, and a client that hears nothing while somebody
+# speaks takes the recogniser for dead (the service does after 8 s).
+TOLD_AGAIN_AFTER_S = 3.0
 
+NO_SAMPLES = np.zeros(0, np.float32)
 FORCE_EOU = "force_eou"
 _FALSE = ("", "0", "false", "no")
 
@@ -67,8 +72,11 @@ class RecognitionStream:
         self._interim: asyncio.Future[str] | None = None
         # Read here rather than from the listener, which may be at work in its thread.
         self._open: OpenSegment | None = None
+        self._heard_s = 0.0
+        self._told_at_s = 0.0
         self._interim_of = -1
         self._interim_length_s = 0.0
+        self._last_interim: Interim | None = None
 
     async def results(
         self, requests: AsyncIterator[riva_asr_pb2.StreamingRecognizeRequest]
@@ -149,18 +157,35 @@ class RecognitionStream:
         await self._outbox.wait_for_room()
         heard = await asyncio.get_running_loop().run_in_executor(self._parts.hearing, hear)
         self._open = self._listener.open_segment
+        self._heard_s = self._listener.position_s
         self._tell(heard)
+        self._tell_again()
+
+    def _put(self, message: Message) -> None:
+        self._told_at_s = self._heard_s
+        self._outbox.put(message)
 
     def _tell(self, heard: list[Heard]) -> None:
         for item in heard:
             if isinstance(item, HeardSilence):
-                self._outbox.put(Progress(item.settled_s))
+                self._put(Progress(item.settled_s))
                 continue
             self._drop_interim()
             deadline = self._due(item.settled_s) + FINAL_WANTED_S
             work = partial(decode_segment, samples=item.samples, voiced_ms=item.speech_ms)
             text = self._parts.scheduler.submit(Urgency.FINAL, deadline, work)
-            self._outbox.put(Final(item, text))
+            self._put(Final(item, text))
+
+    def _tell_again(self) -> None:
+        """Say the open segment's last interim again, or that it has none, where nothing was said for long."""
+        if not self._options.interim_results or self._open is None:
+            return
+        if self._heard_s - self._told_at_s < TOLD_AGAIN_AFTER_S:
+            return
+        last = self._last_interim
+        if last is None or last.segment.number != self._open.number:
+            last = Interim(HeardSegment(self._open.number, NO_SAMPLES, self._heard_s, ()), "")
+        self._put(replace(last, segment=replace(last.segment, settled_s=self._heard_s)))
 
     def _due(self, position_s: float) -> float:
         """The moment at which audio at this position arrives from a speaker, at the earliest now."""
@@ -194,7 +219,9 @@ class RecognitionStream:
         if done.cancelled() or done.exception() is not None or not done.result():
             return
         if self._open is not None and self._open.number == segment.number:
-            self._outbox.put(Interim(segment, done.result()))
+            # Kept without its audio, to be said again.
+            self._last_interim = Interim(replace(segment, samples=NO_SAMPLES), done.result())
+            self._put(self._last_interim)
 
     def _drop_interim(self) -> None:
         if self._interim is not None:

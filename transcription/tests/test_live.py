@@ -868,6 +868,22 @@ async def test_latency_is_measured_from_the_arrival_of_the_audio() -> None:
 
 
 @in_virtual_time
+async def test_an_interim_without_text_is_not_the_first_one() -> None:
+    async with LiveSession() as session:
+        stream = await session.opened()
+        await session.speak(1)
+        stream.say(interim("", end_ms=1000))
+        await session.speak(1)
+        stream.say(interim("hello", end_ms=2000))
+        await session.until(Interim)
+        session.stop()
+        ending = await session.ended()
+
+    assert ending.first_interim_ms == 2000
+    assert [event.result.text for event in session.events if isinstance(event, Interim)] == ["hello"]
+
+
+@in_virtual_time
 async def test_those_who_watch_see_the_finals_that_are_stored() -> None:
     async with LiveSession() as session:
         stream = await session.opened()
