@@ -20,6 +20,9 @@ INVENTED = frozenset(
 # Somebody who says one of these sentences needs longer than this for it; "you" needs less.
 INVENTED_BELOW_VOICED_MS = 1_000
 ONE_WORD_BELOW_VOICED_MS = 200
+# The model knows other scripts too, and writes them for what is no speech: 48 kHz audio declared as
+# 16 kHz became "啊啊". English has a Latin letter or a digit in every word.
+_ENGLISH = re.compile(r"[0-9A-Za-zÀ-ÖØ-öø-ÿ]")
 _NOT_WORD = re.compile(r"[^\w' ]+")
 
 
@@ -47,9 +50,9 @@ def is_looped(text: str) -> bool:
 
 
 def is_invented(text: str, voiced_ms: int) -> bool:
-    """True if a whole segment is one of the model's sentences for noise, or has no word in it."""
-    words = plain_words(text)
-    if not words:
+    """True if a whole segment is one of the model's sentences for noise, or has no English word in it."""
+    if not _ENGLISH.search(text):
         return True
+    words = plain_words(text)
     limit_ms = ONE_WORD_BELOW_VOICED_MS if len(words) == 1 else INVENTED_BELOW_VOICED_MS
     return " ".join(words) in INVENTED and voiced_ms < limit_ms

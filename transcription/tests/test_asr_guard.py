@@ -35,14 +35,24 @@ def test_what_people_say_is_no_loop(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "voiced_ms"), [("You", 150), ("Thank you for watching.", 600), ("♪ ♪", 3000), ("...", 900), ("", 900)]
+    ("text", "voiced_ms"),
+    [
+        ("You", 150),
+        ("Thank you for watching.", 600),
+        ("♪ ♪", 3000),
+        ("...", 900),
+        ("", 900),
+        ("啊啊", 2000),
+        ("Да.", 900),
+    ],
 )
 def test_sentences_for_noise_are_invented(text: str, voiced_ms: int) -> None:
     assert is_invented(text, voiced_ms)
 
 
 @pytest.mark.parametrize(
-    ("text", "voiced_ms"), [("You", 400), ("Thank you for watching.", 1400), ("Thank you.", 300), ("Yes.", 130)]
+    ("text", "voiced_ms"),
+    [("You", 400), ("Thank you for watching.", 1400), ("Thank you.", 300), ("Yes.", 130), ("2,000", 400), ("À", 300)],
 )
 def test_said_sentences_are_kept(text: str, voiced_ms: int) -> None:
     assert not is_invented(text, voiced_ms)
