@@ -5,6 +5,7 @@ Sessions that are live already go on trying by themselves.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from transcription.errors import AtCapacity, RecogniserFailed, TranscriptionError
@@ -59,7 +60,7 @@ class Breaker:
     def failed(self, error: TranscriptionError, now_s: float, *, streams: int) -> None:
         """A stream could not be opened."""
         if error.reason == BUSY_REASON:
-            self._ceiling, self._ceiling_until_s = max(1, int(streams * BUSY_SHARE)), now_s + BUSY_FOR_S
+            self._ceiling, self._ceiling_until_s = max(1, math.ceil(streams * BUSY_SHARE)), now_s + BUSY_FOR_S
             return
         if error.reason == CREDENTIALS_REASON:
             self._error, self._closed_again_s = error, now_s + CREDENTIALS_OPEN_FOR_S

@@ -268,6 +268,7 @@ class NativeClient:
             case "transcription_stopped":
                 self.stopped = event
             case "error":
+                self._tell(event)
                 raise Refused(
                     event["message"],
                     event["code"],
