@@ -18,7 +18,7 @@ MAX_SILENT_STREAMS = 3
 STABLE_S = 60.0
 RECOVERABLE = (RecogniserFailed, RecogniserSilent, AtCapacity)
 # A server that says goodbye before it goes: another connection is there at once, and nobody needs to know.
-QUIET_REASONS = ("recogniser_goaway", "recogniser_sequence")
+QUIET_REASONS = ("recogniser_goaway",)
 BUSY_REASON = "recogniser_busy"
 # It answers, but too slowly: to hear the same again would make it slower.
 SLOW_REASON = "recogniser_slow"

@@ -95,6 +95,7 @@ UNKNOWN_MODEL = Rule(
 )
 SLOW_TO_OPEN = Rule(RecogniserSilent, "recogniser_silent", _("The recogniser did not answer in time."))
 DEADLINE = Rule(RecogniserFailed, "recogniser_deadline", _("The recogniser's time for one stream is over."))
+GOODBYE = Rule(RecogniserFailed, "recogniser_goaway", _("The recogniser closes its connections."))
 LOST_SEQUENCE = Rule(RecogniserFailed, "recogniser_sequence", _("The recogniser let go of an idle stream."))
 
 OPENING: Mapping[StatusCode, Rule] = MappingProxyType(
@@ -190,6 +191,8 @@ _FIELD_NAMES: tuple[tuple[str, str], ...] = (
     ("model", "config.model"),
 )
 _FIELDS = tuple((re.compile(rf"\b{name}\b", re.IGNORECASE), path) for name, path in _FIELD_NAMES)
+# A server that shuts down sends GOAWAY and ends its calls; gRPC's own servers say so in these words.
+_SAYS_GOODBYE = re.compile(r"GOAWAY|Cancelling all calls")
 _CREDENTIAL = re.compile(r"\b(?:bearer\s+|nvapi-)\S+", re.IGNORECASE)
 
 
@@ -239,6 +242,8 @@ def _choose(code: StatusCode, text: str, phase: Phase, asked_model: str) -> Rule
     if code is StatusCode.INVALID_ARGUMENT and _AUDIO_WAS_BAD.search(text):
         return BAD_AUDIO
     rule = TABLES[phase][code]
+    if rule is UNREACHABLE and _SAYS_GOODBYE.search(text):
+        return GOODBYE
     if rule is UNKNOWN_MODEL and not asked_model:
         return MISCONFIGURED
     return rule

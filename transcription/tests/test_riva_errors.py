@@ -90,6 +90,12 @@ def test_a_lost_sequence_is_worth_another_stream(phase: Phase) -> None:
     assert error.retryable
 
 
+@pytest.mark.parametrize("details", ["Cancelling all calls", "GOAWAY received; Error code: 0"])
+def test_a_server_that_says_goodbye_is_told_from_one_that_is_away(details: str) -> None:
+    error = map_status(StatusCode.UNAVAILABLE, details, phase=Phase.STREAMING)
+    assert (type(error), error.reason, error.retryable) == (RecogniserFailed, "recogniser_goaway", True)
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_audio_that_cannot_be_decoded_is_not_a_matter_of_options(phase: Phase) -> None:
     error = map_status(StatusCode.INVALID_ARGUMENT, "audio_content: is not a FLAC file", phase=phase)
