@@ -24,6 +24,8 @@ ENV_FILE = os.environ.get("ENV_FILE", str(BASE_DIR / ".env")) or None
 EMBEDDED_RECOGNISER_ADDRESS = "127.0.0.1:50051"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 MIN_SECRET_KEY_CHARACTERS = 32
+# 32 random hexadecimal digits have about 14 different ones, and fewer than this not once in millions of keys.
+MIN_DIFFERENT_CHARACTERS = 8
 
 CommaList = Annotated[list[str], NoDecode]
 
@@ -159,8 +161,13 @@ class Config(BaseSettings):
     def unsafe_in_production(self) -> list[str]:
         """What must not stand in the production profile, a sentence each, naming the variable."""
         problems = []
-        if len(self.secret_key.get_secret_value()) < MIN_SECRET_KEY_CHARACTERS:
+        key = self.secret_key.get_secret_value()
+        if len(key) < MIN_SECRET_KEY_CHARACTERS:
             problems.append(f"SECRET_KEY must be set to at least {MIN_SECRET_KEY_CHARACTERS} random characters")
+        elif len(set(key)) < MIN_DIFFERENT_CHARACTERS:
+            problems.append(
+                f"SECRET_KEY must be random: it has fewer than {MIN_DIFFERENT_CHARACTERS} different characters"
+            )
         if not self.allowed_hosts:
             problems.append("ALLOWED_HOSTS must name the hosts this site answers for")
         if "*" in self.allowed_hosts:

@@ -10,6 +10,9 @@ class TranscriptionAppConfig(AppConfig):
     verbose_name = "Transcription"
 
     def ready(self) -> None:
+        # Registers what it checks; the site itself is no application.
+        import speechsite.checks  # noqa: F401
+
         post_migrate.connect(repair_search_index, sender=self, dispatch_uid="repair_search_index")
 
 

@@ -14,7 +14,7 @@ from speechsite.config import BASE_DIR, Config, describe
 
 SAFE = {
     "ENVIRONMENT": "production",
-    "SECRET_KEY": "x" * 50,
+    "SECRET_KEY": "for-tests-only-" * 3,
     "ALLOWED_HOSTS": "speech.example.org",
     "DATABASE_URL": "sqlite://",
 }
@@ -92,6 +92,8 @@ def test_production_starts_with_safe_settings(monkeypatch: pytest.MonkeyPatch) -
     [
         ("SECRET_KEY", ""),
         ("SECRET_KEY", "short"),
+        ("SECRET_KEY", "x" * 50),
+        ("SECRET_KEY", "secrets" * 10),
         ("ALLOWED_HOSTS", ""),
         ("ALLOWED_HOSTS", "*"),
         ("ALLOWED_HOSTS", "speech.example.org,*"),

@@ -213,7 +213,7 @@ def test_production_wants_its_static_files_collected(new_data_dir: Callable[[], 
         "0",
         data_dir=new_data_dir(),
         ENVIRONMENT="production",
-        SECRET_KEY="x" * 50,
+        SECRET_KEY="for-tests-only-" * 3,
         ALLOWED_HOSTS="speech.example.org",
         DATABASE_URL="sqlite://",
     )
