@@ -10,7 +10,7 @@ def main() -> None:
     from speechsite.config import ConfigError, get_config
 
     try:
-        get_config().data_dir.mkdir(parents=True, exist_ok=True)
+        get_config().make_data_dir()
     except ConfigError as error:
         # Django would wrap it in a traceback, or say that the command is unknown.
         sys.exit(f"The settings are wrong:\n{error}")

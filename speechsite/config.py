@@ -194,10 +194,14 @@ class Config(BaseSettings):
             return True
         return any(address.endswith(":443") for address in self.riva_server)
 
+    def make_data_dir(self) -> None:
+        """A new one is its owner's alone: transcripts and keys lie in it."""
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def development_secret_key(self) -> str:
         """The key of the development profile: made once, kept in DATA_DIR, readable by its owner only."""
         path = self.data_dir / "secret_key"
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.make_data_dir()
         try:
             with open(path, "x", opener=_private_opener) as file:
                 file.write(secrets.token_urlsafe(48))

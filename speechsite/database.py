@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,6 +15,22 @@ POSTGRES_STATEMENT_TIMEOUT_MS = 5000
 POSTGRES_LOCK_TIMEOUT_MS = 2000
 POSTGRES_IDLE_IN_TRANSACTION_TIMEOUT_MS = 10000
 POSTGRES_POOL = {"min_size": 2, "max_size": 8, "timeout": 5}
+
+
+class OwnersConnection(sqlite3.Connection):
+    """A connection that makes a new database file for its owner's eyes only; SQLite gives -wal and -shm the same mode.
+
+    A file that exists keeps its mode, which may have been widened on purpose.
+    """
+
+    def __init__(self, database: str | Path, *args: Any, **kwargs: Any) -> None:
+        name = os.fspath(database)
+        # Databases in memory have names such as these instead of a path.
+        if name != ":memory:" and not name.startswith("file:"):
+            # It is there, or SQLite says what is wrong.
+            with contextlib.suppress(OSError):
+                os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
+        super().__init__(database, *args, **kwargs)
 
 
 def parse_database_url(url: str, data_dir: Path) -> dict[str, Any]:
@@ -54,6 +73,7 @@ def _sqlite(path: Path) -> dict[str, Any]:
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": SQLITE_LOCK_TIMEOUT_S,
+            "factory": OwnersConnection,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         },
     }

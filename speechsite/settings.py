@@ -17,7 +17,7 @@ try:
 except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
-CONFIG.data_dir.mkdir(parents=True, exist_ok=True)
+CONFIG.make_data_dir()
 
 SECRET_KEY = CONFIG.secret_key.get_secret_value() or CONFIG.development_secret_key()
 DEBUG = False
