@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from transcription import access
 from transcription.auth import WrongOrigin, authenticate_socket
-from transcription.errors import AtCapacity, BadMessage, NotAllowed, TranscriptionError
+from transcription.errors import AtCapacity, BadMessage, NotAllowed, NotAuthenticated, TranscriptionError
 from transcription.live_view import DATABASE_ERRORS, View
 from transcription.principals import Principal
 from transcription.process import Process, get_process
@@ -103,6 +103,8 @@ class ConsoleConsumer(ViewConsumer):
     """All live sessions."""
 
     def _check(self, principal: Principal) -> dict[str, Any]:
+        if principal.kind == "local":
+            raise NotAuthenticated(_("Log in to see live sessions."))
         if not access.may_watch_live(principal):
             raise NotAllowed(_("Your account may not watch live sessions."))
         return {"captions": access.may_read_all_captions(principal)}

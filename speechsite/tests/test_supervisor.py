@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from speechsite.config import BASE_DIR
 from speechsite.supervisor import Child, ChildSpec, restart_delays_s
 from speechsite.tests.served import Served, manage, processes, wait_for
 
@@ -203,7 +204,17 @@ def test_a_database_that_was_not_migrated_is_said(tmp_path: Path) -> None:
     outcome = manage("serve", "--port", "0", data_dir=tmp_path)
 
     assert outcome.returncode == 1
-    assert "manage.py migrate" in outcome.stderr
+    assert " migrations: run `manage.py migrate` first." in outcome.stderr
+
+
+def test_one_migration_that_is_missing_is_one(new_data_dir: Callable[[], Path]) -> None:
+    data_dir = new_data_dir()
+    *_, before_last, _last = sorted(path.stem for path in (BASE_DIR / "transcription" / "migrations").glob("0*.py"))
+    manage("migrate", "transcription", before_last, data_dir=data_dir).check_returncode()
+
+    outcome = manage("serve", "--port", "0", data_dir=data_dir)
+
+    assert "The database lacks 1 migration: run `manage.py migrate` first." in outcome.stderr
 
 
 def test_production_wants_its_static_files_collected(new_data_dir: Callable[[], Path]) -> None:

@@ -70,13 +70,17 @@ async def event(communicator: WebsocketCommunicator, kind: str) -> dict[str, Any
             return frame
 
 
-async def refused(communicator: WebsocketCommunicator) -> int:
-    """The code of the error, which must be that of the close."""
+async def refusal(communicator: WebsocketCommunicator) -> tuple[int, str]:
+    """Code and message of the error; the code must be that of the close."""
     error = await event(communicator, "error")
     closing = await communicator.receive_output(timeout=ANSWER_S)
     assert closing["type"] == "websocket.close"
     assert closing["code"] == error["code"]
-    code: int = error["code"]
+    return error["code"], error["message"]
+
+
+async def refused(communicator: WebsocketCommunicator) -> int:
+    code, _message = await refusal(communicator)
     return code
 
 
@@ -103,9 +107,9 @@ async def test_nobody_watches_without_a_login(process: StillProcess) -> None:
         assert await refused(communicator) == 4401
 
 
-async def test_a_local_client_without_a_login_does_not_watch_either(process: StillProcess) -> None:
+async def test_a_local_client_without_a_login_is_told_to_log_in(process: StillProcess) -> None:
     async with watching(process, ConsoleConsumer, client="127.0.0.1") as communicator:
-        assert await refused(communicator) == 4403
+        assert await refusal(communicator) == (4401, "Log in to see live sessions.")
 
 
 async def test_a_foreign_page_is_refused_in_the_handshake(process: StillProcess, in_thread: Any) -> None:

@@ -20,6 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import ngettext
 
 from speechsite.config import Config, get_config
 from speechsite.embedded import (
@@ -88,7 +89,10 @@ class Command(BaseCommand):
         finally:
             connection.close()
         if missing:
-            raise StartFailed(f"The database lacks {len(missing)} migrations: run `manage.py migrate` first.")
+            text = ngettext(
+                "The database lacks %(count)d migration", "The database lacks %(count)d migrations", len(missing)
+            )
+            raise StartFailed(f"{text % {'count': len(missing)}}: run `manage.py migrate` first.")
 
     def _warn(self, config: Config, workers: int) -> None:
         if workers > 1 and not config.redis_url:
