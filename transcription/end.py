@@ -81,16 +81,20 @@ def client_fault(error: TranscriptionError) -> End:
     return End("detached", error.reason, error=error, flush_s=LOST_FLUSH_S, tail=True)
 
 
-def draining() -> End:
-    error = AtCapacity(
+def being_updated() -> AtCapacity:
+    """What a client is told whose server ends; another one takes its session up."""
+    return AtCapacity(
         "This server is being updated; please connect again.",
         reason="draining",
         retry_after_ms=DRAINING_RETRY_AFTER_MS,
     )
+
+
+def draining() -> End:
     return End(
         "detached",
         "draining",
-        error=error,
+        error=being_updated(),
         flush_s=LOST_FLUSH_S,
         max_flush_s=MAX_DRAIN_FLUSH_S,
         tail=True,

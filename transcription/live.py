@@ -133,6 +133,7 @@ class LiveTranscription:
         self._ending: asyncio.Future[End] | None = None
         self._early_end: End | None = None
         self._room_made = asyncio.Event()
+        self._handed_over = asyncio.Event()
         self._is_open = False
         self._flushed_bytes = 0
         self._tails: tuple[tuple[FinalResult, bool], ...] = ()
@@ -242,6 +243,10 @@ class LiveTranscription:
             self._ending.set_result(end)
 
     # What the process calls
+
+    def hand_over(self) -> None:
+        """Wait for no more last words: what is not settled stays with the client, which goes on elsewhere."""
+        self._handed_over.set()
 
     def tick(self) -> None:
         """Everything that depends on time passing. Called a few times a second."""
@@ -433,16 +438,22 @@ class LiveTranscription:
         """
         loop = asyncio.get_running_loop()
         give_up_at_s = loop.time() + end.max_flush_s
+        handed_over = asyncio.create_task(self._handed_over.wait())
+        waiting: set[asyncio.Future[Any]] = {ended, handed_over}
         try:
             while not ended.done():
                 answers = self._watch.answers
-                await asyncio.wait({ended}, timeout=min(end.flush_s, max(0.0, give_up_at_s - loop.time())))
+                timeout_s = min(end.flush_s, max(0.0, give_up_at_s - loop.time()))
+                await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+                if handed_over.done() and not ended.done():
+                    raise ends.being_updated()
                 if not ended.done() and (answers == self._watch.answers or loop.time() >= give_up_at_s):
                     return False
             ended.result()
             return True
         finally:
             await cancelled(ended)
+            await cancelled(handed_over)
 
     async def _finish(self, end: End) -> None:
         assert self._handle is not None  # noqa: S101 - only sessions with a row are finished

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import uuid
 from collections.abc import Callable
@@ -40,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.25
 DRAIN_S = 25.0
+# Of that, what storing and telling takes once nothing more is heard.
+HAND_OVER_S = 4.0
 # A stream that was not renewed in time is lost like any other.
 STREAM_DEADLINE_S = ROTATE_HARD_S + 60.0
 DRAINING_RETRY_AFTER_MS = 2000
@@ -103,11 +104,21 @@ class Process:
         self.draining = True
         for live in list(self.sessions.values()):
             live.end(ends.draining())
-        with contextlib.suppress(TimeoutError):
+        if not await self._all_gone(max(0.0, timeout_s - HAND_OVER_S)):
+            # Those that had ended for another reason, and have much left to hear.
+            for live in list(self.sessions.values()):
+                live.hand_over()
+            await self._all_gone(min(timeout_s, HAND_OVER_S))
+
+    async def _all_gone(self, timeout_s: float) -> bool:
+        try:
             async with asyncio.timeout(timeout_s):
                 while self.sessions:
                     self._finished.clear()
                     await self._finished.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def aclose(self) -> None:
         """Release everything. Sessions that are still live are ended by drain() first."""

@@ -526,6 +526,28 @@ async def test_a_final_that_comes_twice_is_stored_once() -> None:
         assert session.texts == ["one two"]
 
 
+# The process ends
+
+
+@in_virtual_time
+async def test_a_stopped_session_with_much_left_to_hear_is_handed_over() -> None:
+    """Its client resumes elsewhere and stops again."""
+    async with LiveSession(recogniser=FakeRecogniser(ends=False)) as session:
+        stream = await session.opened()
+        await session.speak(2)
+        session.stop()
+        await stream.half_closed()
+        stream.say(interim("hel"))
+        await session.until(Interim)
+        session.live.hand_over()
+        ending = await session.ended()
+
+    failed = only_error(session)
+    assert (failed.error.code, failed.error.reason, failed.safe) == (4503, "draining", 0)
+    assert (ending.state, ending.reason) == ("detached", "draining")
+    assert session.of(Stopped) == []
+
+
 # A client is lost meanwhile
 
 
