@@ -18,7 +18,7 @@ from transcription import metrics
 from transcription.errors import RecogniserFailed, RecogniserSilent, TranscriptionError
 from transcription.events import Event, RecogniserStatus
 from transcription.hearing import Hearing
-from transcription.intake import Intake
+from transcription.intake import RING_S, Intake
 from transcription.opening import open_with_retries
 from transcription.options import TranscriptionConfig
 from transcription.outage import Outage
@@ -26,7 +26,7 @@ from transcription.pacing import REPLAY_SPEED, REPLAY_SPEED_AFTER_REFUSAL, Repla
 from transcription.recogniser_watch import RecogniserWatch
 from transcription.recognition import Recogniser, RecognitionStream
 from transcription.results import InterimResult
-from transcription.waiting import cancelled, first_of
+from transcription.waiting import ended_in_time, first_of
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +89,7 @@ class Listener:
         self._sent_once = intake.sent
         self._finalize_wanted = False
         self._finish_wanted = False
+        self._cut_wanted = False
         self._half_closed = False
 
     @property
@@ -138,16 +139,23 @@ class Listener:
             return Interruption.CUT
         if age_s >= ROTATE_AFTER_S and not self._hearing.is_open:
             return Interruption.ROTATE
-        if now_s - self._heard_audio_at_s >= PARK_AFTER_S and age_s >= PARK_AFTER_S and not self._intake.has_unsent:
+        if self._is_idle(now_s):
             return Interruption.PARK
         return None
+
+    def _is_idle(self, now_s: float) -> bool:
+        """Whether no audio came and nothing was said: what was sent ahead may still be worked at."""
+        is_new = now_s - self._opened_at_s < PARK_AFTER_S
+        if is_new or self._intake.has_unsent or now_s - self._heard_audio_at_s < PARK_AFTER_S:
+            return False
+        return self._watch.is_quiet(now_s, PARK_AFTER_S)
 
     def _is_endless(self, now_s: float) -> bool:
         """Whether too much was heard, or was listened to without a word, and nothing of it is settled."""
         settled_ms = self._intake.format.bytes_to_ms(self._intake.floor)
         if self._watch.heard_ms - settled_ms >= CUT_AFTER_S * 1000:
             return True
-        return self._intake.unsettled_s >= CUT_AFTER_S and self._watch.silent_s(now_s) >= MUTE_FOR_S
+        return self._intake.unsettled_s >= CUT_AFTER_S and self._watch.is_quiet(now_s, MUTE_FOR_S)
 
     # Opening
 
@@ -173,7 +181,7 @@ class Listener:
         self._config = stream.config
         self._stream = stream
         self._opened_at_s = now_s
-        self._half_closed = False
+        self._cut_wanted = self._half_closed = False
         self._watch.opened(now_s)
         self.state = "listening"
 
@@ -233,7 +241,7 @@ class Listener:
                 return self._ended()
             reason = interrupted.result()
             if reason is Interruption.CUT:
-                await self._cut(stream, sender, reader)
+                await self._cut(sender, reader)
             return reason
         finally:
             self._interrupted = None
@@ -247,33 +255,35 @@ class Listener:
             raise RecogniserFailed("The recogniser ended the stream.", reason="recogniser_ended")
         return Interruption.FINISH
 
-    async def _cut(self, stream: RecognitionStream, sender: asyncio.Task[None], reader: asyncio.Task[None]) -> None:
-        """End a stream in the middle of the audio and hear what it has. Raises RecogniserSilent if that is nothing."""
-        await cancelled(sender)
-        self._half_closed = True
-        self._hearing.half_closed()
-        closing = asyncio.create_task(stream.half_close())
-        try:
-            async with asyncio.timeout(CUT_PATIENCE_S):
-                await first_of(asyncio.shield(reader), closing)
-        except TimeoutError:
-            raise RecogniserSilent("The recogniser does not end its stream.", reason="cut_timed_out") from None
-        finally:
-            await cancelled(closing)
+    async def _cut(self, sender: asyncio.Task[None], reader: asyncio.Task[None]) -> None:
+        """End a stream in the middle of the audio and hear what it has. Raises RecogniserSilent if it does not end.
+
+        The sender is told and not cancelled: a write that is broken off would end the call.
+        """
+        self._cut_wanted = True
+        self._wanted.set()
+        if not await ended_in_time(
+            asyncio.ensure_future(first_of(reader, sender)),
+            lambda: self._watch.answers,
+            silent_s=self._watch.patience_s(CUT_PATIENCE_S),
+            at_most_s=RING_S,
+        ):
+            raise RecogniserSilent("The recogniser does not end its stream.", reason="cut_timed_out")
+        self._ended()
 
     # Audio out
 
     async def _send(self, stream: RecognitionStream) -> None:
         while True:
-            while self._intake.has_unsent:
+            while self._intake.has_unsent and not self._cut_wanted:
                 await stream.send(await self._next_chunk())
                 self._on_sent()
-            if self._finalize_wanted:
+            if self._finalize_wanted and not self._cut_wanted:
                 self._finalize_wanted = False
                 self._hearing.end_utterance_asked()
                 await stream.end_utterance()
                 continue
-            if self._finish_wanted:
+            if self._finish_wanted or self._cut_wanted:
                 self._half_closed = True
                 self._hearing.half_closed()
                 await stream.half_close()

@@ -42,7 +42,7 @@ from transcription.results import FinalResult, InterimResult
 from transcription.resuming import build_resumed
 from transcription.steps import Ending, NewSession, SessionHandle, Step, Taken
 from transcription.timeouts import Expired, Timeouts
-from transcription.waiting import cancelled, first_of
+from transcription.waiting import cancelled, ended_in_time, first_of
 from transcription.watermark import Watermark
 
 log = structlog.get_logger(__name__)
@@ -436,24 +436,21 @@ class LiveTranscription:
 
         A client may be a minute ahead when it stops, so an engine that goes on answering is given time.
         """
-        loop = asyncio.get_running_loop()
-        give_up_at_s = loop.time() + end.max_flush_s
-        handed_over = asyncio.create_task(self._handed_over.wait())
-        waiting: set[asyncio.Future[Any]] = {ended, handed_over}
+        handing_over = asyncio.create_task(self._hand_over_when_asked())
         try:
-            while not ended.done():
-                answers = self._watch.answers
-                timeout_s = min(end.flush_s, max(0.0, give_up_at_s - loop.time()))
-                await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-                if handed_over.done() and not ended.done():
-                    raise ends.being_updated()
-                if not ended.done() and (answers == self._watch.answers or loop.time() >= give_up_at_s):
-                    return False
-            ended.result()
-            return True
+            return await ended_in_time(
+                asyncio.ensure_future(first_of(ended, handing_over)),
+                lambda: self._watch.answers,
+                silent_s=end.flush_s if end.tail else self._watch.patience_s(end.flush_s),
+                at_most_s=end.max_flush_s,
+            )
         finally:
             await cancelled(ended)
-            await cancelled(handed_over)
+            await cancelled(handing_over)
+
+    async def _hand_over_when_asked(self) -> None:
+        await self._handed_over.wait()
+        raise ends.being_updated()
 
     async def _finish(self, end: End) -> None:
         assert self._handle is not None  # noqa: S101 - only sessions with a row are finished

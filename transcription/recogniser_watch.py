@@ -53,9 +53,13 @@ class RecogniserWatch:
         self._answered_at_s, self._unanswered_speech_s = now_s, 0.0
         self._patience = 1
 
-    def silent_s(self, now_s: float) -> float:
-        """How long ago the last answer came."""
-        return now_s - self._answered_at_s
+    def patience_s(self, at_least_s: float) -> float:
+        """How long a recogniser that works may say nothing; without interims that is while it hears an utterance."""
+        return at_least_s if self._interims else max(at_least_s, HANG_WITHOUT_INTERIMS_S)
+
+    def is_quiet(self, now_s: float, for_s: float) -> bool:
+        """Whether nothing was answered for so long that nothing is being worked at."""
+        return now_s - self._answered_at_s >= self.patience_s(for_s)
 
     def heard(self, position_ms: int) -> None:
         """Audio before this position has been heard."""
@@ -83,7 +87,7 @@ class RecogniserWatch:
         elapsed_s, self._checked_at_s = now_s - self._checked_at_s, now_s
         if self._intake.level.has_speech_energy and self.backlog_ms:
             self._unanswered_speech_s += elapsed_s
-        hang_s = (HANG_S if self._interims else HANG_WITHOUT_INTERIMS_S) * self._patience
+        hang_s = self.patience_s(HANG_S) * self._patience
         if now_s - self._answered_at_s >= hang_s and self._unanswered_speech_s >= HANG_SPEECH_S:
             self._patience = HANG_AGAIN_FACTOR
             raise RecogniserSilent("The recogniser takes audio but answers nothing.")

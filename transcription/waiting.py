@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 
@@ -23,3 +23,24 @@ async def cancelled(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.cancel()
         await asyncio.wait({future})
+
+
+async def ended_in_time(
+    ended: asyncio.Future[None], answers: Callable[[], int], *, silent_s: float, at_most_s: float
+) -> bool:
+    """Wait for the end of what answers now and then; it is cancelled if it answers nothing for silent_s.
+
+    answers: how many there were. False if it was silent, or took more than at_most_s in all. Raises its error.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at_s = loop.time() + at_most_s
+    try:
+        while not ended.done():
+            before = answers()
+            await asyncio.wait({ended}, timeout=min(silent_s, max(0.0, give_up_at_s - loop.time())))
+            if not ended.done() and (answers() == before or loop.time() >= give_up_at_s):
+                return False
+        ended.result()
+        return True
+    finally:
+        await cancelled(ended)
