@@ -3,6 +3,7 @@
 import { gettext, interpolate, ngettext } from "./i18n.js";
 
 const MS_PER_SECOND = 1000;
+const SHOWN_ID_CHARACTERS = 18;
 
 /** 252 000 ms -> "04:12"; from an hour on "1:04:12". */
 export function formatDuration(ms) {
@@ -54,6 +55,11 @@ export function formatMoment(date, now = new Date()) {
   const isToday = date.toDateString() === now.toDateString();
   const day = isToday ? {} : { day: "numeric", month: "short" };
   return new Intl.DateTimeFormat(language, { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(date);
+}
+
+/** The beginning of an id, as in the admin's lists; ids of clients have up to 64 characters. */
+export function shortenId(id) {
+  return id.length > SHOWN_ID_CHARACTERS ? `${id.slice(0, SHOWN_ID_CHARACTERS - 1)}…` : id;
 }
 
 export function formatBytes(bytes) {

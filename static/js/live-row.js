@@ -1,6 +1,6 @@
 /** One row of the live table, updated in place. */
 
-import { formatDuration } from "./format.js";
+import { formatDuration, shortenId } from "./format.js";
 import { gettext } from "./i18n.js";
 import { formatMeasured, isSlowBacklog, isSlowLatency, SoundWatch, stateOf, stateWords } from "./live-words.js";
 
@@ -50,7 +50,7 @@ export class LiveRow {
     const { title, session_id: id, owner, language } = this.data;
     const link = this.find("title");
     link.href = this.find("open").href = this.sessionUrl;
-    this._text("title", title || id.slice(0, 18));
+    this._text("title", title || shortenId(id));
     link.classList.toggle("mono", !title);
     this._text("about", [owner, language].filter(Boolean).join(" · "));
     this.find("open").setAttribute("aria-label", `${gettext("Open")} ${this.name}`);

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { countWords, formatDuration, formatLeft, formatLength, formatMoment, formatSeconds, formatWait } from "../../../static/js/format.js";
+import { countWords, formatDuration, formatLeft, formatLength, formatMoment, formatSeconds, formatWait, shortenId } from "../../../static/js/format.js";
 import { LevelJudge } from "../../../static/js/level.js";
 import { connectionWords, formatMeasured, SoundWatch, stateOf, stateWords } from "../../../static/js/live-words.js";
 import * as words from "../../../static/js/record-words.js";
 import { Shortcuts } from "../../../static/js/shortcuts.js";
+
+test("long ids are cut with an ellipsis, as the admin cuts them", () => {
+  assert.equal(shortenId("0123456789abcdef0123456789abcdef"), "0123456789abcdef0…");
+  assert.equal(shortenId("eighteen-long-name"), "eighteen-long-name");
+});
 
 test("durations are minutes and seconds, with hours from an hour on", () => {
   assert.deepEqual([0, 252_000, 3_599_999, 3_600_000, -5].map(formatDuration), ["00:00", "04:12", "59:59", "1:00:00", "00:00"]);
