@@ -24,6 +24,10 @@ export class Captions {
     return [...this.finals.values()].map(({ text }) => text).join("\n");
   }
 
+  get isEmpty() {
+    return !this.finals.size && !this.interim.textContent;
+  }
+
   show(transcript) {
     if (transcript.is_final) this.addFinal(transcript);
     else this.showInterim(transcript.text, transcript.language);

@@ -299,6 +299,7 @@ class RecordPage {
     if (state !== "ready" && state !== "ended") this.announcer.say(text);
     this.showControls(state);
     this.showConnection(state);
+    this.showTranscribing();
     if (["connecting", "recording", "paused", "finishing"].includes(state)) this.awake.start();
     else this.awake.stop();
     this.settings.setLocked(this.isBusy);
@@ -306,10 +307,13 @@ class RecordPage {
   }
 
   /** A file is not recorded, and most of it is recognised after it was sent. */
+  get isTranscribingFile() {
+    return this.root.dataset.source === "file" && ["recording", "finishing"].includes(this.root.dataset.state);
+  }
+
   stateWords(state) {
     if (this.isWithoutConnection) return ["warn", gettext("Reconnecting")];
-    const isFile = this.root.dataset.source === "file";
-    if (isFile && ["recording", "finishing"].includes(state)) return ["info", gettext("Transcribing…")];
+    if (this.isTranscribingFile) return ["info", gettext("Transcribing…")];
     return STATES[state]();
   }
 
@@ -346,13 +350,20 @@ class RecordPage {
       : gettext("Connected · saving to the server");
   }
 
+  /** The first words take a while. */
+  showTranscribing() {
+    this.find("transcribing").hidden = !(this.isTranscribingFile && this.captions.isEmpty);
+  }
+
   showTranscript(transcript) {
     this.captions.show(transcript);
+    this.showTranscribing();
     if (transcript.is_final) this.showWords();
   }
 
   withdraw(fromSegment) {
     this.captions.withdraw(fromSegment);
+    this.showTranscribing();
     this.showWords();
   }
 

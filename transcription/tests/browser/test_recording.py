@@ -150,9 +150,11 @@ def test_an_insecure_address_says_so_and_still_takes_files(open_page: OpenPage, 
 def test_a_file_is_transcribed_with_progress(open_page: OpenPage) -> None:
     page = open_page("/")
     page.set_input_files("[data-file]", SPEECH_FOLDER / "long-librispeech-3331.flac")
+    expect(page.locator("[data-transcribing]")).to_be_visible(timeout=SPOKEN_TIMEOUT_MS)
     expect(page.locator("[data-progress-text]")).to_contain_text("transcribed", timeout=SPOKEN_TIMEOUT_MS)
     screenshot(page, "record-file-1360-light")
     expect(page.locator("[data-log] .final").nth(1)).to_be_visible(timeout=SPOKEN_TIMEOUT_MS)
+    expect(page.locator("[data-transcribing]")).to_be_hidden()
     page.click("[data-cancel]")
     expect(page.locator("[data-notice-text]")).to_have_text("Cancelled.")
     expect(page.locator("[data-drop]")).to_be_visible()
