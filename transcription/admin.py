@@ -37,6 +37,7 @@ from transcription.admin_display import (
     short_name,
     shorten,
     state_badge,
+    with_second_line,
 )
 from transcription.admin_filters import ConfidenceFilter, EditedFilter, ErrorFilter
 from transcription.corrections import keep_machine_version
@@ -73,8 +74,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 @admin.register(TranscriptionSession)
 class TranscriptionSessionAdmin(admin.ModelAdmin):
     list_display = (
-        "name", "open", "state_label", "started", "length", "word_count", "mean_confidence", "language",
-        "owner", "key_name", "end_reason",
+        "name", "state_and_reason", "started", "length", "word_count", "mean_confidence", "who", "open",
     )  # fmt: skip
     list_filter = (
         "state",
@@ -182,9 +182,15 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
     def state_label(self, session: TranscriptionSession) -> str:
         return state_badge(session)
 
-    @admin.display(description=gettext_lazy("key"), ordering="api_key__name")
-    def key_name(self, session: TranscriptionSession) -> str | None:
-        return session.api_key.name if session.api_key else None
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def state_and_reason(self, session: TranscriptionSession) -> str:
+        reason = "" if session.end_reason == "client" else session.end_reason
+        return with_second_line(state_badge(session), reason.replace("_", " "))
+
+    @admin.display(description=gettext_lazy("who"), ordering="owner__username")
+    def who(self, session: TranscriptionSession) -> str | None:
+        names = [str(named) for named in (session.owner, session.api_key and session.api_key.name) if named]
+        return with_second_line(*names) if names else None
 
     @admin.display(description=gettext_lazy("started"), ordering="started_at")
     def started(self, session: TranscriptionSession) -> str | None:

@@ -50,8 +50,16 @@ def moment(when: datetime | None) -> str | None:
         return None
     local = timezone.localtime(when)
     return format_html(
-        '<time class="moment" datetime="{}">{}</time>', when.isoformat(), local.strftime("%Y-%m-%d %H:%M")
+        '<time class="moment" datetime="{}"><span>{}</span> <span>{}</span></time>',
+        when.isoformat(),
+        local.strftime("%Y-%m-%d"),
+        local.strftime("%H:%M"),
     )
+
+
+def with_second_line(first: str, second: str = "") -> str:
+    """Two facts in one cell of a list; the second one smaller, if there is one."""
+    return format_html('{}<span class="second-line">{}</span>', first, second) if second else first
 
 
 def console_link(session: TranscriptionSession, words: str = "") -> str:

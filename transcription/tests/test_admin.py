@@ -59,6 +59,17 @@ def test_lists_show_the_beginning_of_an_id(boss: Client) -> None:
         assert ">0123456789abcdef0123456789abcdef" not in html
 
 
+def test_the_session_list_says_who_spoke_and_why_it_ended(boss: Client) -> None:
+    zoe = make_user()
+    key, _text = ApiKey.create("Contact centre", owner=zoe)
+    make_session("one", owner=zoe, api_key=key, end_reason="worker_lost", state="interrupted")
+    make_session("two", owner=None, end_reason="client")
+    html = page(boss, SESSIONS)
+    assert f'{zoe.username}<span class="second-line">Contact centre</span>' in html
+    assert 'Interrupted</span><span class="second-line">worker lost</span>' in html
+    assert html.count("second-line") == 2
+
+
 def test_facts_that_are_not_known_are_a_dash(boss: Client) -> None:
     session = make_session("one", final_lag_p50_ms=None, stop_requested_at=None)
     assert "None" not in page(boss, f"{SESSIONS}{session.pk}/change/")

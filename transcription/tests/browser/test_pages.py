@@ -66,6 +66,15 @@ def test_a_person_without_rights_is_told_which_group_gives_them(open_page: OpenP
     check(page, "console-not-allowed", 1360, "light")
 
 
+@pytest.mark.parametrize("name", ["transcriptionsession", "transcriptsegment"])
+def test_lists_of_the_admin_fit_between_their_side_bars(open_page: OpenPage, name: str) -> None:
+    page = open_page(f"/admin/transcription/{name}/", person=OPERATOR)
+    screenshot(page, f"admin-{name}-1360-light")
+    expect(page.locator("#nav-sidebar")).to_be_visible()
+    hidden = page.locator(".results").evaluate("element => element.scrollWidth - element.clientWidth")
+    assert hidden <= 0, "the list scrolls sideways"
+
+
 def test_the_ledger_leads_to_the_words_around_what_was_lost(open_page: OpenPage) -> None:
     page = open_page("/console/sessions/tunnel/", person=OPERATOR)
     expect(page.locator("[data-ledger]")).to_contain_text("2.4 s never reached the service.")
