@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.db.models import F
 from prometheus_client import REGISTRY
 
+from speechsite.tests.served import wait_for
 from transcription.database_threads import DatabaseThreads
 from transcription.errors import AtCapacity, InternalError, NothingToResume, StorageUnavailable
 from transcription.models import TranscriptionSession, Worker
@@ -300,22 +302,25 @@ async def test_row_25_pages_that_exhaust_the_pool_do_not_reach_transcription(
     handle = await start(store)
     release = threading.Event()
     places = connections["default"].settings_dict["OPTIONS"]["pool"]["max_size"]
-    ready = threading.Barrier(places + 1)
 
     def slow_page() -> None:
         try:
-            with connection.cursor() as cursor:
+            with suppress(OperationalError), connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
-                ready.wait(30)
                 release.wait(30)
         finally:
             connection.close()
 
-    pages = [threading.Thread(target=slow_page) for _ in range(places)]
+    def is_exhausted() -> bool:
+        pool: Any = connections["default"]
+        return bool(pool.pool.get_stats().get("requests_waiting"))
+
+    # One more than there is room for, whoever else holds a place.
+    pages = [threading.Thread(target=slow_page) for _ in range(places + 1)]
     for page in pages:
         page.start()
     try:
-        await asyncio.to_thread(ready.wait, 30)
+        await asyncio.to_thread(wait_for, is_exhausted, "a page waits for a connection")
         await store.commit(step(handle, segment(0)))
         await store.finish(handle, Ending("completed", "client"))
     finally:
