@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,12 @@ def test_the_image_contains_nothing_private() -> None:
 
     # `.*` covers .env, .git and .venv.
     assert {".*", "var"} <= set(ignored)
+
+
+@pytest.mark.parametrize("document", sorted((BASE_DIR / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_files_that_the_documents_name_exist(document: Path) -> None:
+    folders = ("docs", "examples", "speechsite", "static", "templates", "transcription")
+    there = [f"/{path.relative_to(BASE_DIR)}" for folder in folders for path in (BASE_DIR / folder).rglob("*.*")]
+    named = re.findall(r"`([\w./-]+\.(?:py|js|html|css))`", document.read_text())
+
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
