@@ -55,6 +55,8 @@ class Hearing:
         self._said: InterimResult | None = None
         self._ended_utterances = 0
         self._keeps_tails = False
+        # What a stream said in a flush before it was lost, until the next one says it again.
+        self._lost_tail: tuple[tuple[FinalResult, bool], ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +106,9 @@ class Hearing:
 
     def restart(self) -> None:
         """A new stream begins at the settled position. What was open stays to be seen until it comes again."""
+        if self._keeps_tails:
+            self._lost_tail = self.take_tail(None)
+            self.tails.clear()
         self._watermark.restart()
         self._said = None
         self._ended_utterances = 0
@@ -131,17 +136,20 @@ class Hearing:
     def take_tail(self, unfinished: InterimResult | None) -> tuple[tuple[FinalResult, bool], ...]:
         """What was said after the settled position, in order, each with whether it is promoted from an interim."""
         unfinished = self._unfinished(unfinished)
-        if unfinished is None and not self.tails:
+        # What was carried came before the finals of the flush, an interim that nothing followed after them.
+        tail = self._open_words(None if self.tails else unfinished)
+        tail += [(final, False) for final in self.tails]
+        if self.tails:
+            tail += self._open_words(unfinished)
+        if not tail:
             # Lost with its stream, and not said again.
-            unfinished = self.interim
-        tails = [(final, False) for final in self.tails]
-        rest = self._watermark.take_open(unfinished)
-        if rest is not None:
-            # What was carried came before the finals of the flush, an interim that nothing followed after them.
-            at = len(tails) if unfinished is not None else 0
-            tails.insert(at, (rest, unfinished is not None))
+            tail = [*self._lost_tail] or self._open_words(self.interim)
         self.interim = None
-        return tuple(tails)
+        return tuple(tail)
+
+    def _open_words(self, unfinished: InterimResult | None) -> list[tuple[FinalResult, bool]]:
+        rest = self._watermark.take_open(unfinished)
+        return [] if rest is None else [(rest, unfinished is not None)]
 
     def _unfinished(self, with_words: InterimResult | None) -> InterimResult | None:
         """The interim that no final followed, with its words where the stream still has them."""
