@@ -87,7 +87,8 @@ class Hearing:
             case Progress():
                 self._watch.heard(result.audio_processed_ms)
                 if not self._keeps_tails:
-                    self._watermark.on_progress(result, capabilities)
+                    heard = Progress(min(result.audio_processed_ms, self._sent_ms))
+                    self._watermark.on_progress(heard, capabilities)
         self.settle()
 
     def settle(self, *, is_over: bool = False) -> None:
@@ -113,8 +114,8 @@ class Hearing:
         self._said = None
         self._ended_utterances = 0
 
-    def half_closed(self) -> None:
-        self._watermark.half_closed()
+    def half_closed(self, *, is_cut: bool) -> None:
+        self._watermark.half_closed(is_cut=is_cut)
 
     def on_cut(self, unfinished: InterimResult | None, now_s: float) -> None:
         """The stream was ended on purpose, in the middle of the session, and gave all it had."""

@@ -285,7 +285,7 @@ class Listener:
                 continue
             if self._finish_wanted or self._cut_wanted:
                 self._half_closed = True
-                self._hearing.half_closed()
+                self._hearing.half_closed(is_cut=self._cut_wanted)
                 await stream.half_close()
                 return
             self._wanted.clear()

@@ -25,6 +25,9 @@ LONG_SILENCE_MARGIN_MS = 2000
 CUT_WINDOW_MS = 15_000
 # Words of a new stream that end this close after its start are the last ones before it, heard again.
 REPLAYED_WORD_MS = 80
+# What an engine that settles says up to so close before the end of a cut was broken off there; an utterance that
+# ends by itself settles in the middle of the silence after it.
+CUT_OFF_MS = 200
 
 
 class Watermark:
@@ -50,6 +53,7 @@ class Watermark:
         self._last: FinalResult | None = None
         self._interim_pending = False
         self._said_since_half_close = False
+        self._is_cut = False
 
     @property
     def is_open(self) -> bool:
@@ -59,7 +63,7 @@ class Watermark:
     def restart(self) -> None:
         """A new stream hears the audio from the settled position on; what the old one left open comes again."""
         self.carried = self._last = None
-        self._interim_pending = self.wants_cut = False
+        self._interim_pending = self.wants_cut = self._is_cut = False
         self._base_ms = None if self._is_sure else self.settled_ms
         self._heard_to_ms = self.settled_ms
 
@@ -76,13 +80,16 @@ class Watermark:
         sent_ms: audio sent so far. asked_for: the client ended this utterance itself, so it ends where it does.
         """
         self._interim_pending = False
-        heard_ms = final.audio_processed_ms
+        heard_ms = None if final.audio_processed_ms is None else min(final.audio_processed_ms, sent_ms)
         if self._is_repeated(final):
             self.repeated += 1
             return None
         self._last = final
         self._said_since_half_close = True
         if capabilities.settles and heard_ms is not None:
+            if self._is_cut and heard_ms > sent_ms - CUT_OFF_MS:
+                self.carried = final if self.carried is None else join(self.carried, final)
+                return None
             return self._store(final, heard_ms)
         if not (capabilities.word_times and final.words):
             return self._hold(final, heard_ms, asked_for=asked_for)
@@ -90,7 +97,7 @@ class Watermark:
         if fresh is None:
             self.repeated += 1
             return None
-        return self._store_to_silence(fresh, min(heard_ms if heard_ms is not None else sent_ms, sent_ms), asked_for)
+        return self._store_to_silence(fresh, heard_ms if heard_ms is not None else sent_ms, asked_for)
 
     def on_progress(self, progress: Progress, capabilities: Capabilities) -> None:
         """Audio was heard that held nothing to say."""
@@ -101,9 +108,13 @@ class Watermark:
         elif capabilities.word_times and not self.is_open and heard_ms - self._heard_to_ms > LONG_SILENCE_MS:
             self._raise_to(heard_ms - LONG_SILENCE_MARGIN_MS)
 
-    def half_closed(self) -> None:
-        """The stream was told that it gets no more audio; what it says from now on may be cut off at the end."""
+    def half_closed(self, *, is_cut: bool) -> None:
+        """The stream was told that it gets no more audio; what it says from now on may be cut off at the end.
+
+        is_cut: more audio follows, on another stream.
+        """
         self._said_since_half_close = False
+        self._is_cut = is_cut
 
     def on_cut(self, sent_ms: int, unfinished: InterimResult | None) -> FinalResult | None:
         """A stream was ended on purpose and gave all it had. Returns what is to be stored of what was open.
@@ -200,10 +211,10 @@ class Watermark:
         if self._base_ms is None:
             return final
         earliest_ms = self._base_ms + REPLAYED_WORD_MS
-        fresh = [index for index, word in enumerate(final.words) if word.end_ms > earliest_ms]
-        if len(fresh) == len(final.words):
-            return final
-        return split(final, fresh[0])[1] if fresh else None
+        first = next((index for index, word in enumerate(final.words) if word.end_ms > earliest_ms), None)
+        if first is None:
+            return None
+        return split(final, first)[1] if first else final
 
     def _raise_to(self, position_ms: int, *, is_sure: bool = True) -> None:
         if position_ms > self.settled_ms:

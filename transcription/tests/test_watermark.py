@@ -45,6 +45,42 @@ def test_a_recogniser_that_settles_is_taken_at_its_word() -> None:
     assert watermark.settled_ms == 5000
 
 
+def test_nothing_is_settled_that_was_not_sent() -> None:
+    """Engines fill up the end of a stream with silence, and count it."""
+    watermark = Watermark()
+
+    assert stored(watermark, final(1800, heard_ms=2900), SETTLING, sent_ms=2000) == "w1800"
+    assert watermark.settled_ms == 2000
+
+
+def test_what_a_cut_breaks_off_is_said_again_by_an_engine_that_settles() -> None:
+    watermark = Watermark()
+    watermark.half_closed(is_cut=True)
+
+    assert stored(watermark, final(500, heard_ms=1000), SETTLING, sent_ms=3000) == "w500"
+    assert stored(watermark, final(2900, heard_ms=3000), SETTLING, sent_ms=3000) is None
+    assert watermark.on_cut(3000, None) is None
+    assert watermark.settled_ms == 1000
+
+
+def test_an_engine_that_settles_and_never_does_is_cut_all_the_same() -> None:
+    watermark = Watermark()
+    watermark.half_closed(is_cut=True)
+
+    assert stored(watermark, final(45_000, heard_ms=45_000), SETTLING, sent_ms=45_000) is None
+    kept = watermark.on_cut(45_000, None)
+    assert kept is not None
+    assert (kept.text, watermark.settled_ms) == ("w45000", 45_000)
+
+
+def test_a_word_whose_end_is_impossible_does_not_hide_the_one_before_it() -> None:
+    watermark = Watermark(10_000)
+    words = (Word("one", 10_000, 10_900), Word("two", 10_000, 10_000))
+    said = FinalResult("one two", 10_000, 10_900, words=words, audio_processed_ms=12_000)
+
+    assert stored(watermark, said, RIVA) == "one two"
+
+
 def test_a_final_closed_by_silence_settles_up_to_the_middle_of_it() -> None:
     watermark = Watermark()
 
@@ -114,7 +150,7 @@ def test_without_word_times_the_end_of_the_stream_settles() -> None:
     watermark.on_progress(Progress(60_000), TIMELESS)
     assert (watermark.settled_ms, watermark.wants_cut) == (0, True)
 
-    watermark.half_closed()
+    watermark.half_closed(is_cut=True)
     kept = watermark.on_cut(3000, None)
 
     assert kept is not None
@@ -124,7 +160,7 @@ def test_without_word_times_the_end_of_the_stream_settles() -> None:
 def test_without_word_times_what_the_end_of_a_stream_cut_off_is_said_again() -> None:
     watermark = Watermark()
     stored(watermark, FinalResult("hello", 0, 1800, audio_processed_ms=2600), TIMELESS)
-    watermark.half_closed()
+    watermark.half_closed(is_cut=True)
     stored(watermark, FinalResult("wor", 2700, 3000, audio_processed_ms=3000), TIMELESS)
 
     assert watermark.on_cut(3000, None) is None
@@ -133,7 +169,7 @@ def test_without_word_times_what_the_end_of_a_stream_cut_off_is_said_again() -> 
 
 def test_a_cut_in_which_nothing_was_open_settles_everything() -> None:
     watermark = Watermark()
-    watermark.half_closed()
+    watermark.half_closed(is_cut=True)
 
     assert watermark.on_cut(45_000, None) is None
     assert watermark.settled_ms == 45_000
@@ -141,7 +177,7 @@ def test_a_cut_in_which_nothing_was_open_settles_everything() -> None:
 
 def test_impossible_times_do_not_keep_a_cut_from_settling() -> None:
     watermark = Watermark()
-    watermark.half_closed()
+    watermark.half_closed(is_cut=True)
     words = (Word("a", 46_000, 46_000), Word("b", 46_000, 46_000))
     watermark.on_final(FinalResult("a b", 46_000, 46_000, words=words, audio_processed_ms=0), RIVA, sent_ms=45_000)
 
@@ -293,14 +329,14 @@ def transcribe(seed: int, *, error_ms: int, pad_ms: int, pause_share: float, los
             engine = SimulatedRecogniser(spoken, watermark.settled_ms, dice, error_ms)
         elif dice.random() < loss_share / 2:
             sent_ms = engine.position_ms + dice.randint(0, 600)
-            watermark.half_closed()
+            watermark.half_closed(is_cut=True)
             said = engine.half_close(sent_ms)
             if said is not None:
                 keep(watermark.on_final(said, RIVA, sent_ms=sent_ms))
             keep(watermark.on_cut(sent_ms, None))
             watermark.restart()
             engine = SimulatedRecogniser(spoken, watermark.settled_ms, dice, error_ms)
-    watermark.half_closed()
+    watermark.half_closed(is_cut=False)
     said = engine.half_close(end_ms)
     if said is not None:
         keep(watermark.on_final(said, RIVA, sent_ms=end_ms))
@@ -343,7 +379,7 @@ results = st.one_of(
 
 @given(st.lists(results, max_size=30), st.sampled_from([SETTLING, RIVA, TIMELESS]))
 def test_it_never_goes_back_and_never_past_what_was_sent(said: list[object], capabilities: Capabilities) -> None:
-    """Whatever an engine says, in any order. What it settles by its own word is kept below what was sent elsewhere."""
+    """Whatever an engine says, in any order."""
     watermark, sent_ms = Watermark(), 10_000
     for result in said:
         before_ms = watermark.settled_ms
@@ -360,5 +396,5 @@ def test_it_never_goes_back_and_never_past_what_was_sent(said: list[object], cap
             case "restart":
                 watermark.restart()
             case "half_closed":
-                watermark.half_closed()
+                watermark.half_closed(is_cut=True)
         assert before_ms <= watermark.settled_ms <= sent_ms
