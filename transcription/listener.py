@@ -23,7 +23,7 @@ from transcription.opening import open_with_retries
 from transcription.options import TranscriptionConfig
 from transcription.outage import Outage
 from transcription.pacing import REPLAY_SPEED, REPLAY_SPEED_AFTER_REFUSAL, ReplayPace
-from transcription.recogniser_watch import RecogniserWatch
+from transcription.recogniser_watch import MUTE_REASON, RecogniserWatch
 from transcription.recognition import Recogniser, RecognitionStream
 from transcription.results import InterimResult
 from transcription.waiting import ended_in_time, first_of
@@ -121,6 +121,10 @@ class Listener:
             status = self._watch.check(now_s)
         except RecogniserSilent as error:
             metrics.UPSTREAM_WATCHDOG_TOTAL.labels(kind=error.reason).inc()
+            if error.reason == MUTE_REASON and self._may_cut:
+                # One that hangs does not end its stream either.
+                self._interrupted.set_result(Interruption.CUT)
+                return
             self._interrupted.set_exception(error)
             # Whoever waits hears it; if the stream ended in the same moment nobody does.
             self._interrupted.exception()
@@ -131,8 +135,12 @@ class Listener:
         if reason is not None:
             self._interrupted.set_result(reason)
 
+    @property
+    def _may_cut(self) -> bool:
+        return self._intake.format.has_constant_rate and not self._finish_wanted
+
     def _due(self, now_s: float) -> Interruption | None:
-        if not self._intake.format.has_constant_rate or self._finish_wanted:
+        if not self._may_cut:
             return None
         age_s = now_s - self._opened_at_s
         if self._hearing.wants_cut or age_s >= ROTATE_HARD_S or self._is_endless(now_s):

@@ -9,6 +9,8 @@ from transcription.intake import Intake
 # A stream that answers nothing for so long is given up; its successor gets twice the time if it answers nothing either.
 HANG_S = 8.0
 HANG_AGAIN_FACTOR = 2
+# Not even a new stream answered: perhaps it hangs, perhaps it is only noise that it has nothing to say of.
+MUTE_REASON = "recogniser_mute"
 # Without interims the only answer is the final, and one utterance may take this long (listener.CUT_AFTER_S).
 HANG_WITHOUT_INTERIMS_S = 45.0
 HANG_SPEECH_S = 4.0
@@ -89,8 +91,9 @@ class RecogniserWatch:
             self._unanswered_speech_s += elapsed_s
         hang_s = self.patience_s(HANG_S) * self._patience
         if now_s - self._answered_at_s >= hang_s and self._unanswered_speech_s >= HANG_SPEECH_S:
+            reason = MUTE_REASON if self._patience > 1 else "recogniser_silent"
             self._patience = HANG_AGAIN_FACTOR
-            raise RecogniserSilent("The recogniser takes audio but answers nothing.")
+            raise RecogniserSilent("The recogniser takes audio but answers nothing.", reason=reason)
         if not self._interims:
             return None
         self._check_speed(now_s)
@@ -116,7 +119,8 @@ class RecogniserWatch:
 
     def _new_status(self, now_s: float) -> RecogniserStatus | None:
         lag_ms = self._lag_ms(now_s)
-        if lag_ms > LAGGING_S * 1000 and not self._lagging:
+        # One that answered nothing to a new stream either is mute and not late.
+        if lag_ms > LAGGING_S * 1000 and not self._lagging and self._patience == 1:
             self._lagging = True
             return RecogniserStatus("lagging", lag_ms)
         if lag_ms < LAG_OVER_S * 1000 and self._lagging:

@@ -258,17 +258,34 @@ async def test_a_recogniser_that_answers_nothing_to_speech_is_opened_again() -> 
 
 
 @in_virtual_time
-async def test_a_recogniser_that_never_answers_is_silent() -> None:
+async def test_noise_that_a_recogniser_has_nothing_to_say_of_ends_nothing() -> None:
+    """Music on hold: as loud as speech, and no word in it."""
     async with LiveSession() as session:
         await session.opened()
-        speaking = asyncio.create_task(session.speak(60))
+        await session.speak(180)
+        stream = session.stream
+        await session.speak(2)
+        stream.say(final("hello", start_ms=181_000, end_ms=182_000))
+        await session.until(Final)
+        session.stop()
+
+    assert session.texts == ["hello"]
+    assert session.row.state == "completed"
+    assert len(session.of(RecogniserStatus)) <= 4, "it is not told each time"
+
+
+@in_virtual_time
+async def test_a_recogniser_that_never_answers_is_silent() -> None:
+    async with LiveSession(recogniser=FakeRecogniser(ends=False)) as session:
+        await session.opened()
+        speaking = asyncio.create_task(session.speak(70))
         ending = await session.ended()
         speaking.cancel()
         await asyncio.gather(speaking, return_exceptions=True)
 
     error = only_error(session).error
     assert (error.code, error.retryable, ending.state) == (4504, True, "detached")
-    assert 40_000 <= ending.audio_ms <= 43_000
+    assert 50_000 <= ending.audio_ms <= 63_000
 
 
 @in_virtual_time
