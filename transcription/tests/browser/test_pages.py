@@ -62,7 +62,7 @@ def test_error_pages_are_clean(open_page: OpenPage, watch: Watch, path: str, hea
 def test_a_person_without_rights_is_told_which_group_gives_them(open_page: OpenPage, watch: Watch) -> None:
     watch.expect("status of 403")
     page = open_page("/console/", person=VIEWER_OF_NOTHING)
-    expect(page.locator("main")).to_contain_text("The groups Viewer, Operator and Reviewer give that.")
+    expect(page.locator("main")).to_contain_text("The groups Viewer and Operator give that.")
     check(page, "console-not-allowed", 1360, "light")
 
 

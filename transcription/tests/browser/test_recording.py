@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from speechsite.tests.served import Served, wait_for
+from speechsite.tests.served import Served
 from transcription.tests.browser.conftest import OPERATOR, Watch, check, insecure_url, screenshot
 from transcription.tests.speech_clips import SPEECH_FOLDER
 
@@ -178,24 +176,6 @@ def test_a_dropped_file_that_is_no_audio_is_refused_in_plain_words(open_page: Op
     )
     page.dispatch_event("[data-drop]", "drop", {"dataTransfer": files})
     expect(page.locator("[data-notice-text]")).to_contain_text("no audio that your browser can read")
-    expect(page.locator("[data-state-pill]")).to_have_text("Ready")
-
-
-def test_a_lost_server_says_what_is_safe(
-    open_page: OpenPage, speaking_browser: Browser, site: Served, watch: Watch
-) -> None:
-    watch.expect("net::ERR_", "Failed to load resource", "WebSocket connection")
-    page = open_page("/", by=speaking_browser)
-    record_button(page)
-    expect(page.locator("[data-log] .final").first).to_be_visible(timeout=SPOKEN_TIMEOUT_MS)
-    (worker,) = site.children("speechsite.server")
-    os.kill(worker, signal.SIGKILL)
-    notice = page.locator("[data-notice-text]")
-    expect(notice).to_have_text(re.compile(r"Connection lost. What was said until 00:\d\d is saved."))
-    screenshot(page, "record-lost-1360-light")
-    expect(page.locator("[data-saved-title]")).to_have_text("Saved so far")
-    wait_for(lambda: page.request.get("/readyz").ok, "the worker is back")
-    page.click("[data-new]")
     expect(page.locator("[data-state-pill]")).to_have_text("Ready")
 
 
