@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from transcription import metrics
 from transcription.errors import RecogniserFailed, RecogniserSilent, TranscriptionError
 from transcription.events import Event, RecogniserStatus
 from transcription.hearing import Hearing
-from transcription.intake import RING_S, Intake
+from transcription.intake import CHUNK_MAX_BYTES, RING_S, Intake
 from transcription.opening import open_with_retries
 from transcription.options import TranscriptionConfig
 from transcription.outage import Outage
@@ -39,6 +40,8 @@ ROTATE_HARD_S = 20 * 60.0
 CUT_AFTER_S = 45.0
 # Nothing said of that much audio for so long: the recogniser is mute in silence, and only an end settles it.
 MUTE_FOR_S = 10.0
+# Ends of utterances that a client asked for and that are told to each stream that hears them.
+MAX_UTTERANCE_ENDS = 64
 # How long a recogniser may be silent while it ends a stream that is cut.
 CUT_PATIENCE_S = 10.0
 
@@ -87,7 +90,10 @@ class Listener:
         self._replay: ReplayPace | None = None
         # The furthest that any stream was sent; what a new one hears before it is a replay.
         self._sent_once = intake.sent
-        self._finalize_wanted = False
+        # Where the client ended utterances, and the last of these places that this stream was told.
+        self._utterance_ends: deque[int] = deque(maxlen=MAX_UTTERANCE_ENDS)
+        self._ended_to = intake.sent
+        self._is_woken = False
         self._finish_wanted = False
         self._cut_wanted = False
         self._half_closed = False
@@ -105,7 +111,13 @@ class Listener:
 
     def finalize(self) -> None:
         """End the current utterance with the audio received so far."""
-        self._finalize_wanted = True
+        if self.state == "parked":
+            if not self._hearing.is_open:
+                return
+            self._is_woken = True
+        while self._utterance_ends and self._utterance_ends[0] <= self._intake.floor:
+            self._utterance_ends.popleft()
+        self._utterance_ends.append(self._intake.format.align(self._intake.received))
         self._wanted.set()
 
     def finish(self) -> None:
@@ -283,11 +295,11 @@ class Listener:
 
     async def _send(self, stream: RecognitionStream) -> None:
         while True:
-            while self._intake.has_unsent and not self._cut_wanted:
+            while self._intake.has_unsent and not (self._is_at_utterance_end or self._cut_wanted):
                 await stream.send(await self._next_chunk())
                 self._on_sent()
-            if self._finalize_wanted and not self._cut_wanted:
-                self._finalize_wanted = False
+            if self._is_at_utterance_end and not self._cut_wanted:
+                self._ended_to = self._intake.sent
                 self._hearing.end_utterance_asked()
                 await stream.end_utterance()
                 continue
@@ -299,18 +311,24 @@ class Listener:
             self._wanted.clear()
             await self._wanted.wait()
 
+    @property
+    def _next_utterance_end(self) -> int | None:
+        return next((end for end in self._utterance_ends if end > self._ended_to), None)
+
+    @property
+    def _is_at_utterance_end(self) -> bool:
+        end = self._next_utterance_end
+        return end is not None and end <= self._intake.sent
+
     async def _next_chunk(self) -> bytes:
-        """All audio that has gathered; of a replay, a piece when its turn has come."""
-        if self._replay is None:
-            return self._intake.take_chunk()
-        piece = self._replay.piece_bytes(self._intake.sent)
-        if piece is None:
-            self._replay = None
-            return self._intake.take_chunk()
-        delay_s = self._replay.delay_s(self._intake.sent, self._clock())
-        if delay_s:
+        """All audio that has gathered, up to the end of an utterance; of a replay, a piece when its turn has come."""
+        piece = self._replay.piece_bytes(self._intake.sent) if self._replay is not None else None
+        if self._replay is None or piece is None:
+            self._replay, piece = None, CHUNK_MAX_BYTES
+        elif delay_s := self._replay.delay_s(self._intake.sent, self._clock()):
             await asyncio.sleep(delay_s)
-        return self._intake.take_chunk(piece)
+        end = self._next_utterance_end
+        return self._intake.take_chunk(piece if end is None else min(piece, end - self._intake.sent))
 
     # Words in
 
@@ -346,7 +364,7 @@ class Listener:
         self._sent_once = max(self._sent_once, self._intake.sent)
         self._hearing.restart()
         self._intake.rewind()
-        start = self._intake.floor
+        start = self._ended_to = self._intake.floor
         self._watch.rewound(self._intake.format.bytes_to_ms(start))
         await self._open_at(start)
         self._replay_from(start, self._sent_once)
@@ -373,12 +391,11 @@ class Listener:
                 return
 
     async def _audio_or_end(self) -> None:
-        """Wait until a parked session has audio again, or is over."""
-        while self._intake.received <= self._intake.sent and not self._finish_wanted:
-            # Nothing was said since the stream was parked: there is no utterance to end.
-            self._finalize_wanted = False
+        """Wait until a parked session has audio again, is to end what was open, or is over."""
+        while not (self._intake.has_unsent or self._finish_wanted or self._is_woken):
             self._wanted.clear()
             await self._wanted.wait()
+        self._is_woken = False
 
     def _replay_from(self, start: int, until: int) -> None:
         if until <= start:

@@ -53,6 +53,8 @@ class Outage:
         Raises the error where trying again cannot help, or was tried for too long.
         """
         is_new = self._note(error, now_s, settled)
+        # Until now it could be reached.
+        self._since_s = now_s
         if is_new:
             self._streams_lost = self._silent_streams = 0
         self._streams_lost += 1

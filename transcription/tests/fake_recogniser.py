@@ -36,6 +36,8 @@ class FakeStream:
         self.audio = bytearray()
         self.chunks: list[bytes] = []
         self.ended_utterances = 0
+        # After how much audio each of them was ended.
+        self.ended_at: list[int] = []
         self.is_half_closed = False
         self._interim: InterimResult | None = None
         self.is_cancelled = False
@@ -84,6 +86,7 @@ class FakeStream:
 
     async def end_utterance(self) -> None:
         self.ended_utterances += 1
+        self.ended_at.append(len(self.audio))
         await self._tell()
 
     async def half_close(self) -> None:
@@ -131,7 +134,7 @@ class FakeRecogniser:
         # What new sessions are told.
         self.refusal: TranscriptionError | None = None
         self._failures = deque(failures)
-        self._gate = gate
+        self.gate = gate
         self._capabilities = capabilities
         self.last_words = list(last_words)
         self._ends = ends
@@ -147,8 +150,8 @@ class FakeRecogniser:
         failure = self._failures.popleft() if self._failures else None
         if failure is not None:
             raise failure
-        if self._gate is not None:
-            await self._gate.wait()
+        if self.gate is not None:
+            await self.gate.wait()
         stream = FakeStream(config, capabilities=self._capabilities, last_words=self.last_words, ends=self._ends)
         async with self._opened:
             self.streams.append(stream)

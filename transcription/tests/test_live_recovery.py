@@ -157,6 +157,23 @@ async def test_streams_lost_one_after_another_are_no_outage_while_audio_is_settl
     assert session.row.state == "completed"
 
 
+@in_virtual_time
+async def test_each_outage_of_a_recogniser_has_its_time_though_nothing_was_settled_since_the_last() -> None:
+    recogniser = FakeRecogniser(failures=[None, None, UNAVAILABLE, UNAVAILABLE, None])
+    async with LiveSession(recogniser=recogniser) as session:
+        (await session.opened()).fail(BROKEN)
+        second = await next_stream(session, 2)
+        for _ in range(round(GIVE_UP_AFTER_S)):
+            await session.speak(1)
+            second.say(interim("on and on"))
+        second.fail(BROKEN)
+        await session.speak(5)
+        await next_stream(session, 3)
+        session.stop()
+
+    assert session.row.state == "completed"
+
+
 @pytest.mark.parametrize(
     "error",
     [RecogniserFailed("No.", retryable=False), BadAudio("The recogniser cannot decode the audio.")],
@@ -383,6 +400,73 @@ async def test_a_parked_session_that_is_stopped_gets_its_open_words() -> None:
         session.stop()
 
     assert recogniser.openings == 2
+    assert session.texts == ["hello"]
+
+
+@in_virtual_time
+async def test_half_a_sample_opens_no_stream() -> None:
+    async with LiveSession() as session:
+        first = await session.opened()
+        await session.speak(1)
+        session.live.feed(b"\0")
+        first.say(final("hello"))
+        await asyncio.sleep(3 * PARK_AFTER_S)
+        assert session.live.activity == "paused"
+        session.stop()
+
+    assert session.recogniser.openings == 1
+
+
+# The client ends an utterance
+
+
+@in_virtual_time
+async def test_an_utterance_that_the_client_ended_is_ended_again_on_the_next_stream() -> None:
+    async with LiveSession(recogniser=FakeRecogniser(capabilities=RIVA)) as session:
+        first = await session.opened()
+        await session.speak(1)
+        session.live.finalize()
+        await first.utterances_ended(1)
+        first.fail(BROKEN)
+        await session.speak(1)
+        second = await next_stream(session, 2)
+        await second.utterances_ended(1)
+        assert second.ended_at == [SECOND], "and not in the middle of the next one"
+        session.stop()
+
+
+@in_virtual_time
+async def test_each_of_two_utterances_is_ended_where_it_ends() -> None:
+    recogniser = FakeRecogniser(gate=asyncio.Event())
+    async with LiveSession(recogniser=recogniser) as session:
+        for _ in range(2):
+            await session.speak(1)
+            session.live.finalize()
+        assert recogniser.gate is not None
+        recogniser.gate.set()
+        stream = await session.opened()
+        await stream.utterances_ended(2)
+        session.stop()
+
+    assert stream.ended_at == [SECOND, 2 * SECOND]
+
+
+@in_virtual_time
+async def test_an_utterance_that_is_ended_while_the_stream_is_parked_is_ended() -> None:
+    async with LiveSession() as session:
+        first = await session.opened()
+        await session.speak(1)
+        first.say(interim("hel"))
+        await asyncio.sleep(PARK_AFTER_S + 1)
+        assert session.live.activity == "paused"
+        session.live.finalize()
+        second = await next_stream(session, 2)
+        await second.utterances_ended(1)
+        second.say(final("hello"))
+        await session.until(Final)
+        session.stop()
+
+    assert second.ended_at == [SECOND]
     assert session.texts == ["hello"]
 
 
