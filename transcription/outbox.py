@@ -27,8 +27,8 @@ class Outbox:
         self.overflowed = False
 
     def put(self, event: Event) -> None:
-        """Add an event. Past MAX_EVENTS the client reads too slowly: see check()."""
-        if self._closed:
+        """Add an event. Past MAX_EVENTS the client reads too slowly, see check(), and nothing more is added."""
+        if self._closed or self.overflowed:
             return
         if isinstance(event, Interim | Ack):
             self._drop_older(event)

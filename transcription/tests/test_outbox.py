@@ -121,3 +121,16 @@ async def test_nothing_gets_in_once_it_is_closed() -> None:
     outbox.put(final(1))
 
     assert await drained(outbox) == [final(0)]
+
+
+async def test_nothing_follows_what_a_slow_client_was_not_told() -> None:
+    """It counts its finals when it comes back: one that is missing in their middle would never be told."""
+    outbox = Outbox()
+    for number in range(MAX_EVENTS + 1):
+        outbox.put(final(number))
+    events = outbox.events()
+    await anext(events)
+    outbox.put(final(MAX_EVENTS + 1))
+    await events.aclose()
+
+    assert await drained(outbox) == [final(number) for number in range(1, MAX_EVENTS)]
