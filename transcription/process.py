@@ -193,7 +193,8 @@ class Process:
         taken = await self.store.take(resume)
         if taken.ended is None:
             for live in list(self.sessions.values()):
-                if live.public_id == resume.public_id and live.handle is not None:
+                held = live.handle
+                if held is not None and held.pk == taken.handle.pk and held.epoch < taken.handle.epoch:
                     live.end(ends.failure(fenced(), has_started=True))
         return taken
 
