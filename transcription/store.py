@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 # A start and a take-over alike: their clients wait.
 CREATE_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
+# Of a session whose commits were waited for in vain: its client is to hear of it, the reaper ends it otherwise.
+END_AFTER_OUTAGE_TIMEOUT_S = 5.0
 STORAGE_RETRY_AFTER_MS = 5000
 
 T = TypeVar("T")
@@ -157,9 +159,11 @@ class Store:
         However it goes, this process holds the session no longer; one whose end could not be stored is found by
         the reaper. Raises what holding.why_not_held says, and StorageUnavailable.
         """
+        is_outage = ending.reason == StorageUnavailable.default_reason
+        timeout_s = END_AFTER_OUTAGE_TIMEOUT_S if is_outage else COMMIT_TIMEOUT_S
         try:
             await self._committer.settled(handle.pk)
-            await self._persist(COMMIT_TIMEOUT_S, note_ending, handle, ending)
+            await self._persist(timeout_s, note_ending, handle, ending)
         finally:
             self._held.pop((handle.pk, handle.epoch), None)
 

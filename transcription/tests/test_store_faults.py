@@ -28,7 +28,7 @@ from transcription.models import TranscriptionSession, Worker
 from transcription.principals import Principal
 from transcription.reaper import release_lost
 from transcription.steps import Ending, Fenced, Resume, SessionHandle, Taken
-from transcription.store import Store
+from transcription.store import END_AFTER_OUTAGE_TIMEOUT_S, Store
 from transcription.tests.benches import BOUNDS, TOKEN_DIGEST, resume
 from transcription.tests.sessions import (
     Clock,
@@ -106,6 +106,22 @@ async def test_row_21_a_session_of_a_silent_database_is_detached_and_resumed(
     assert await threads.run(release_lost, {(handle.pk, handle.epoch)}, BOUNDS) == 1
     taken = await good.take(resume())
     assert (taken.handle.next_seq, taken.handle.committed_bytes) == (1, 3200)
+    await away.aclose()
+    await broken.aclose()
+
+
+async def test_row_21_the_client_of_a_silent_database_hears_of_it_soon(
+    threads: ScriptedThreads, make_store: Callable[..., Any]
+) -> None:
+    """What could not be committed for a minute is not waited for another one, while its client keeps its audio."""
+    clock = Clock()
+    broken = ScriptedThreads(before=[GONE] * 100, failed=lambda: clock.advance(2))
+    handle = await start(await make_store())
+    away = Store(None, threads=broken, max_sessions=10, clock=clock)
+    began = clock.now
+    with pytest.raises(StorageUnavailable):
+        await away.finish(handle, Ending("detached", "storage_unavailable"))
+    assert clock.now - began <= 2 * END_AFTER_OUTAGE_TIMEOUT_S
     await away.aclose()
     await broken.aclose()
 
