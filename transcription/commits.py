@@ -35,6 +35,8 @@ class _Pending:
     result: FinalResult
     promoted: bool
     lag_ms: int | None
+    added_at_s: float
+    is_told: bool = False
 
 
 def build_segment(index: int, result: FinalResult, *, tail: bool = False, promoted: bool = False) -> NewSegment:
@@ -113,7 +115,7 @@ class Commits:
         """Take a final; it has the next index. Raises StorageUnavailable past MAX_PENDING_FINALS."""
         if not self.has_room:
             raise StorageUnavailable("The database has not stored the transcript for too long.")
-        self._pending.append(_Pending(self.next_segment, result, promoted, lag_ms))
+        self._pending.append(_Pending(self.next_segment, result, promoted, lag_ms, self._clock()))
         self.next_segment += 1
         self._wanted.set()
 
@@ -126,7 +128,8 @@ class Commits:
         self._header_bytes = header_bytes
 
     def tick(self, now_s: float) -> None:
-        """Where nobody speaks only the settled position moves."""
+        """Where nobody speaks only the settled position moves; where the store is silent finals go on."""
+        self._tell_early([item for item in self._pending if now_s - item.added_at_s >= DURABLE_PATIENCE_S])
         if self._has_news and now_s - self._committed_at_s >= SILENCE_COMMIT_EVERY_S:
             self._wanted.set()
 
@@ -165,19 +168,21 @@ class Commits:
         try:
             await asyncio.wait({writing}, timeout=DURABLE_PATIENCE_S)
             if not writing.done():
-                self._tell(batch, durable=False)
+                self._tell_early(batch)
             await writing
         finally:
             await cancelled(writing)
         self.committed_bytes, self._committed_at_s = settled_bytes, self._clock()
-        self._tell(batch, durable=True)
+        for item in batch:
+            self._emit(Final(item.segment, item.result))
+            self._note_stored(item)
         self._on_committed()
 
-    def _tell(self, batch: list[_Pending], *, durable: bool) -> None:
+    def _tell_early(self, batch: list[_Pending]) -> None:
         for item in batch:
-            self._emit(Final(item.segment, item.result, durable=durable))
-            if durable:
-                self._note_stored(item)
+            if not item.is_told:
+                item.is_told = True
+                self._emit(Final(item.segment, item.result, durable=False))
 
     def _note_stored(self, item: _Pending) -> None:
         self.stored_segments, self.last_final = item.segment + 1, item.result

@@ -480,7 +480,7 @@ class LiveTranscription:
 
     def _build_ending(self, end: End) -> Ending:
         is_over = end.state == "detached" and not self.is_resumable
-        state = "interrupted" if is_over else end.state
+        state = ("interrupted" if self._is_open else "failed") if is_over else end.state
         received = self.intake.received
         if state != "completed" and self._taken is not None:
             # The client may have gone again before it had sent again what was here already.

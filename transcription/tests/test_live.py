@@ -252,6 +252,25 @@ async def test_a_slow_store_has_finals_told_early_and_again_once_they_are_stored
 
 
 @in_virtual_time
+async def test_while_the_store_is_silent_every_final_is_told_early() -> None:
+    gate = asyncio.Event()
+    async with LiveSession(store=MemoryStore(gate=gate)) as session:
+        stream = await session.opened()
+        await session.speak(1)
+        stream.say(final("one"))
+        await session.until(Final)
+        await session.speak(1)
+        stream.say(final("two", start_ms=1000, end_ms=2000))
+        await session.until(Final, 2)
+        assert [(event.segment, event.durable) for event in session.finals] == [(0, False), (1, False)]
+        gate.set()
+        await session.until(Final, 4)
+        session.stop()
+
+    assert [(event.segment, event.durable) for event in session.finals[2:]] == [(0, True), (1, True)]
+
+
+@in_virtual_time
 async def test_a_store_that_gives_up_ends_the_session() -> None:
     store = MemoryStore(fail_commits=[StorageUnavailable("The database does not answer.")])
     async with LiveSession(store=store) as session:
@@ -401,8 +420,21 @@ async def test_a_client_that_goes_while_the_recogniser_is_opened_leaves_nothing_
         session.live.end(ends.client_lost())
         ending = await session.ended()
 
-    assert (ending.state, ending.reason) == ("interrupted", "client_lost")
+    assert (ending.state, ending.reason) == ("failed", "client_lost")
     assert session.recogniser.streams == []
+
+
+@in_virtual_time
+async def test_a_client_that_had_sent_nothing_before_it_went_may_start_again() -> None:
+    recogniser = FakeRecogniser(gate=asyncio.Event())
+    async with LiveSession(recogniser=recogniser) as session:
+        await asyncio.sleep(1)
+        session.live.end(ends.draining())
+        ending = await session.ended()
+
+    assert (ending.state, ending.reason) == ("failed", "draining")
+    assert only_error(session).retryable
+    await session.store.create(new_session("my-id"))
 
 
 @in_virtual_time
