@@ -28,7 +28,7 @@ class RecogniserWatch:
     """
 
     def __init__(self, intake: Intake, *, interims: bool, now_s: float) -> None:
-        self.heard_ms = 0
+        self.heard_ms = intake.format.bytes_to_ms(intake.floor)
         self._interims = interims
         self.answers = 0
         self._intake = intake

@@ -139,3 +139,9 @@ def test_containers_have_neither_age_nor_backlog() -> None:
 
     assert line.watch.backlog_ms == 0
     assert line.watch.age_ms(100, 1.0) is None
+
+
+def test_what_was_settled_before_a_session_was_taken_up_again_is_no_backlog() -> None:
+    intake = Intake(AudioFormat(), start=600 * 32000)
+
+    assert RecogniserWatch(intake, interims=True, now_s=0.0).backlog_ms == 0
