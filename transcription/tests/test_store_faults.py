@@ -110,7 +110,7 @@ async def test_row_21_a_session_of_a_silent_database_is_detached_and_resumed(
     await broken.aclose()
 
 
-async def test_row_21_the_client_of_a_silent_database_hears_of_it_soon(
+async def test_the_client_of_a_silent_database_hears_of_it_soon(
     threads: ScriptedThreads, make_store: Callable[..., Any]
 ) -> None:
     """What could not be committed for a minute is not waited for another one, while its client keeps its audio."""
