@@ -65,6 +65,8 @@ class RivaStream:
         self._audio_format = config.audio_format
         self._write_timeout_s = write_timeout_s
         self._writing = asyncio.Lock()
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._answered_at_s = 0.0
         self._phase = Phase.OPENING
         self._half_closed = False
         self._sent_bytes = 0
@@ -90,28 +92,32 @@ class RivaStream:
             raise
 
     async def send(self, chunk: bytes) -> None:
-        """Send audio; larger chunks go in messages of 64 KiB. Raises RecogniserSilent if one pends for 5 s."""
+        """Send audio; larger chunks go in messages of 64 KiB.
+
+        Raises RecogniserSilent if one pends for the write timeout and nothing is answered meanwhile: what goes ahead
+        of a slow recogniser is megabytes, and may then be taken in one go.
+        """
         for start in range(0, len(chunk), MAX_REQUEST_BYTES):
             piece = chunk[start : start + MAX_REQUEST_BYTES]
             # Counted before it is written: its results may arrive before write() returns.
             self._sent_bytes += len(piece)
-            await self._write(build_audio_request(piece), self._write_timeout_s, self._writing_timed_out)
+            await self._write(build_audio_request(piece))
 
     async def end_utterance(self) -> None:
-        await self._write(build_end_of_utterance_request(), self._write_timeout_s, self._writing_timed_out)
+        await self._write(build_end_of_utterance_request())
 
     async def half_close(self) -> None:
         if self._half_closed:
             return
         self._half_closed = True
         async with self._writing:
-            timer = self._watch(self._write_timeout_s, self._writing_timed_out)
+            self._watch_write(self._write_timeout_s)
             try:
                 await self._call.done_writing()
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
                 await self._fail(error)
             finally:
-                timer.cancel()
+                self._stop_watching_write()
 
     async def results(self) -> AsyncIterator[Result]:
         """Ends when the recogniser ended the stream OK, asked to or not: the caller knows whether it half-closed."""
@@ -157,23 +163,24 @@ class RivaStream:
             timer.cancel()
             writing.cancel()
 
-    async def _write(self, request: Any, timeout_s: float, on_timeout: Any) -> None:
+    async def _write(self, request: Any) -> None:
         async with self._writing:
             if self._half_closed:
                 raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
-            timer = self._watch(timeout_s, on_timeout)
+            self._watch_write(self._write_timeout_s)
             try:
                 await self._call.write(request)
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
                 await self._fail(error)
             finally:
-                timer.cancel()
+                self._stop_watching_write()
 
     async def _read(self) -> Any | None:
         try:
             response = await self._call.read()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
             await self._fail(error)
+        self._answered_at_s = asyncio.get_running_loop().time()
         return None if response is grpc.aio.EOF else response
 
     async def _hear_refusal(self, grace_s: float) -> None:
@@ -236,7 +243,18 @@ class RivaStream:
             code = grpc.StatusCode.UNAVAILABLE
         self._give_up(self._map(code, "took no config in time"))
 
+    def _watch_write(self, timeout_s: float) -> None:
+        self._write_timer = self._watch(timeout_s, self._writing_timed_out)
+
+    def _stop_watching_write(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+
     def _writing_timed_out(self) -> None:
+        left_s = self._answered_at_s + self._write_timeout_s - asyncio.get_running_loop().time()
+        if left_s > 0:
+            self._watch_write(left_s)
+            return
         logger.warning("recogniser %s takes no audio", self.recogniser)
         self._give_up(RecogniserSilent(_("The recogniser takes no more audio.")))
 

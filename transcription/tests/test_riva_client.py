@@ -324,6 +324,18 @@ class TestBreaking:
             await riva.all_released()
             assert riva.streams[0].outcome == "cancelled"
 
+    async def test_a_recogniser_that_takes_audio_slowly_and_answers_is_not_silent(self) -> None:
+        """gRPC lets 4 MiB go ahead and then none for as long as half of that takes to be read."""
+        async with (
+            ScriptedRiva([Script(speed=60)]) as riva,
+            recogniser_at(riva.address, limits=IMPATIENT) as recogniser,
+        ):
+            stream = await recogniser.open(CONFIG)
+            reading = asyncio.create_task(all_results(stream))
+            await stream.send(spoken(700, words_per_utterance=700))
+            await stream.half_close()
+            assert spoken_words(await reading) == word_texts(700)
+
     async def test_cancelling_frees_the_recogniser_and_wakes_the_reader(self) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
