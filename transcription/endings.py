@@ -14,6 +14,7 @@ from transcription.holding import fenced, why_not_held
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import clean_text
 from transcription.steps import Ending, SessionHandle, count_words
+from transcription.tails import kept_tails
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,21 @@ def _store_tails(row: TranscriptionSession, ending: Ending) -> None:
     row.flushed_bytes = ending.flushed_bytes
     row.segment_count += len(ending.tails)
     row.word_count += sum(segment.word_count for segment in ending.tails)
+
+
+def keep_tails(row: TranscriptionSession, held_from: int) -> None:
+    """Let the tails of a locked row stand whose audio the client can send no more. The row is not saved here."""
+    if held_from <= row.committed_bytes:
+        return
+    tails = TranscriptSegment.objects.filter(session_id=row.pk, tail=True, index__gte=row.next_seq)
+    ends_ms = list(tails.order_by("index").values_list("end_ms", flat=True))
+    kept, settled = kept_tails(
+        ends_ms, flushed_bytes=row.flushed_bytes, held_from=held_from, audio_format=row.audio_format
+    )
+    if kept:
+        tails.filter(index__lt=row.next_seq + kept).update(tail=False)
+        row.next_seq += kept
+        row.committed_bytes = max(row.committed_bytes, settled)
 
 
 def withdraw_tails(row: TranscriptionSession) -> bool:

@@ -23,10 +23,10 @@ from transcription.listener import ROTATE_HARD_S
 from transcription.live import LiveTranscription
 from transcription.live_publisher import LivePublisher
 from transcription.live_view import LiveViews
-from transcription.options import TranscriptionConfig, parse_config
+from transcription.options import parse_config
 from transcription.principals import Principal
 from transcription.reaper import ResumeBounds
-from transcription.resuming import digest_of, make_resume_token
+from transcription.resuming import digest_of, make_resume_token, stored_config
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits
 from transcription.riva.target import targets_from_config
@@ -207,7 +207,7 @@ class Process:
             user_agent=resume.user_agent,
             dialect=dialect,
             asked=taken.asked,
-            applied=TranscriptionConfig.model_validate(taken.applied),
+            applied=stored_config(taken.applied),
         )
         return self._live(new, emit=emit, taken=taken)
 

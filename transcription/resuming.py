@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import Any
 
 from transcription.events import Event, Final, Resumed, Stopped
 from transcription.intake import Intake
@@ -24,6 +25,13 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def stored_config(applied: dict[str, Any]) -> TranscriptionConfig:
+    """The options of a session as they were stored, perhaps by another version that had options of its own."""
+    return TranscriptionConfig.model_validate(
+        {name: value for name, value in applied.items() if name in TranscriptionConfig.model_fields}
+    )
+
+
 def build_resumed(public_id: str, config: TranscriptionConfig, taken: Taken, intake: Intake) -> Resumed:
     """What the client is told first: from where to send again, and the finals it does not have."""
     return Resumed(
@@ -39,7 +47,7 @@ def build_resumed(public_id: str, config: TranscriptionConfig, taken: Taken, int
 def build_ended(public_id: str, taken: Taken) -> list[Event]:
     """What a client hears that comes back to a session it had completed: its end once more."""
     assert taken.ended is not None  # noqa: S101 - the caller looked
-    config = TranscriptionConfig.model_validate(taken.applied)
+    config = stored_config(taken.applied)
     end = taken.ended
     received = end.audio_bytes + taken.header_bytes
     to_ms = config.audio_format.bytes_to_ms

@@ -26,7 +26,7 @@ from transcription.admission import (
     serialise_admission,
     storable_address,
 )
-from transcription.endings import withdraw_tails
+from transcription.endings import keep_tails, withdraw_tails
 from transcription.errors import AtCapacity, BadMessage, NothingToResume, SessionOver
 from transcription.holding import fenced, stopped_by_operator, window_over
 from transcription.metrics import GAP_MS_TOTAL
@@ -119,7 +119,9 @@ def _take(
     _check_may_resume(row, resume)
     if row.state == State.DETACHED:
         check_places(resume.principal, places)
-    _record_gap(row, resume)
+    held_from = _held_from(row, resume)
+    keep_tails(row, held_from)
+    _record_gap(row, held_from)
     were_tails = withdraw_tails(row)
     row.epoch += 1
     row.state, row.worker_id, row.holder = State.LIVE, worker_id, attempt.holder
@@ -137,7 +139,7 @@ def _take(
 
 TAKEN_FIELDS = (
     "epoch", "state", "worker", "holder", "client_address", "user_agent", "detached_at", "resume_until", "ended_at",
-    "end_reason", "end_message", "committed_bytes", "gaps", "flushed_bytes", "segment_count", "word_count",
+    "end_reason", "end_message", "next_seq", "committed_bytes", "gaps", "flushed_bytes", "segment_count", "word_count",
 )  # fmt: skip
 
 
@@ -157,20 +159,24 @@ def _check_may_resume(row: Any, resume: Resume) -> None:
             raise _nothing()
 
 
-def _record_gap(row: Any, resume: Resume) -> None:
-    """Audio that is neither settled nor held by the client any more is a gap, never silently left out."""
+def _held_from(row: Any, resume: Resume) -> int:
+    """The first whole sample that the client can send again; what is settled if it holds everything after that."""
     if resume.held_from is None:
-        return
+        return int(row.committed_bytes)
     audio_format = row.audio_format
     furthest = max(row.audio_bytes, row.committed_bytes) + round(resume.max_age_s) * audio_format.bytes_per_second
     held_from = resume.held_from - row.header_bytes
     if held_from > furthest:
         raise BadMessage(_("No audio of this session can be that far on."), reason="bad_held_from", field="held_from")
     # Up to a whole sample: the client has only a part of the one it begins with.
-    end = audio_format.align(held_from + audio_format.bytes_per_sample_set - 1)
+    return int(audio_format.align(held_from + audio_format.bytes_per_sample_set - 1))
+
+
+def _record_gap(row: Any, end: int) -> None:
+    """Audio that is neither settled nor held by the client any more is a gap, never silently left out."""
     start = row.committed_bytes
     if end > start:
-        lost_ms = audio_format.bytes_to_ms(end - start)
+        lost_ms = row.audio_format.bytes_to_ms(end - start)
         transaction.on_commit(lambda: GAP_MS_TOTAL.inc(lost_ms))
         earlier = list(row.gaps)
         if earlier and earlier[-1][1] == start:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ from transcription.steps import (
     StoredSegment,
     Taken,
 )
+from transcription.tails import kept_tails
 
 Fault = Exception | None
 
@@ -219,7 +220,9 @@ class MemoryStore:
             raise SessionOver("The time is over.", reason="resume_window_over")
         if row.state == "detached":
             self._check_places(resume.principal)
-        _record_gap(row, resume)
+        held_from = _held_from(row, resume)
+        _keep_tails(row, held_from)
+        _record_gap(row, held_from)
         were_tails = bool(row.tails)
         row.tails, row.flushed_bytes = [], 0
         row.epoch += 1
@@ -372,15 +375,31 @@ def _check_resumable_state(row: MemorySession) -> None:
     raise NothingToResume("There is nothing to resume.")
 
 
-def _record_gap(row: MemorySession, resume: Resume) -> None:
+def _held_from(row: MemorySession, resume: Resume) -> int:
     if resume.held_from is None:
-        return
+        return row.committed_bytes
     audio_format = row.audio_format
     held_from = resume.held_from - row.header_bytes
     furthest = max(row.audio_bytes, row.committed_bytes) + round(resume.max_age_s) * audio_format.bytes_per_second
     if held_from > furthest:
         raise BadMessage("No audio can be that far on.", reason="bad_held_from", field="held_from")
-    start, end = row.committed_bytes, audio_format.align(held_from + audio_format.bytes_per_sample_set - 1)
+    return audio_format.align(held_from + audio_format.bytes_per_sample_set - 1)
+
+
+def _keep_tails(row: MemorySession, held_from: int) -> None:
+    if held_from <= row.committed_bytes:
+        return
+    ends_ms = [tail.end_ms for tail in row.tails]
+    kept, settled = kept_tails(
+        ends_ms, flushed_bytes=row.flushed_bytes, held_from=held_from, audio_format=row.audio_format
+    )
+    row.segments += [replace(tail, tail=False) for tail in row.tails[:kept]]
+    row.tails = row.tails[kept:]
+    row.committed_bytes = max(row.committed_bytes, settled)
+
+
+def _record_gap(row: MemorySession, end: int) -> None:
+    start = row.committed_bytes
     if end > start:
         if row.gaps and row.gaps[-1][1] == start:
             start = row.gaps.pop()[0]

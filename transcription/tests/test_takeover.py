@@ -163,6 +163,30 @@ async def test_audio_that_the_client_has_no_more_is_a_gap(
     assert (facts.gaps, facts.committed_bytes) == (taken.gaps, taken.handle.committed_bytes)
 
 
+async def test_tails_whose_audio_the_client_has_no_more_stand_for_good(bench: Bench) -> None:
+    """16 kHz: 32 bytes a millisecond. Tails end at 1.9 s and 2.9 s; the flush had heard 3.5 s."""
+    handle = await bench.start()
+    await bench.store.commit(step(handle, segment(0), committed_bytes=32_000))
+    ending = detached(tail(1), tail(2, "again"), audio_bytes=112_000, flushed_bytes=112_000)
+    await bench.store.finish(handle, ending)
+    taken = await bench.store.take(resume(received_segments=3, held_from=128_000))
+    assert (taken.withdrawn, taken.handle.next_seq, taken.gaps) == (False, 3, ((112_000, 128_000),))
+    facts = await bench.facts()
+    assert facts.segments == ((0, "hello world", False), (1, "cut off", False), (2, "again", False))
+    assert facts.committed_bytes == 128_000
+
+
+async def test_tails_that_can_be_said_again_are_withdrawn_all_the_same(bench: Bench) -> None:
+    handle = await bench.start()
+    await bench.store.commit(step(handle, segment(0), committed_bytes=32_000))
+    ending = detached(tail(1), tail(2, "again"), audio_bytes=112_000, flushed_bytes=112_000)
+    await bench.store.finish(handle, ending)
+    taken = await bench.store.take(resume(received_segments=3, held_from=64_000))
+    assert (taken.withdrawn, taken.handle.next_seq) == (True, 2)
+    assert taken.gaps == ((60_800, 64_000),), "from the end of the tail that stands"
+    assert (await bench.facts()).segments == ((0, "hello world", False), (1, "cut off", False))
+
+
 async def test_gaps_that_touch_are_one(bench: Bench) -> None:
     handle = await bench.start()
     await bench.store.commit(step(handle, committed_bytes=3200))
