@@ -19,6 +19,7 @@ from transcription.dialects.base import Dialect
 from transcription.dialects.native import NativeDialect
 from transcription.errors import BadMessage, InternalError, NothingToResume, TimedOutClient, TranscriptionError
 from transcription.events import Failed
+from transcription.inbox import DISCONNECTED, Disconnected, Inbox
 from transcription.live import LiveTranscription
 from transcription.options import is_session_id
 from transcription.origins import socket_headers
@@ -33,7 +34,6 @@ log = structlog.get_logger(__name__)
 WATCH_EVERY_S = 1.0
 MIN_WATCH_S = 0.01
 CLOSE_PATIENCE_S = 5.0
-DISCONNECTED = "websocket.disconnect"
 
 
 class TranscriptionConsumer(AsyncWebsocketConsumer):
@@ -57,6 +57,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         self._limits = ConnectionLimits()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: Waiting | None = None
+        self._inbox: Inbox | None = None
         self._principal: Principal | None = None
         self._live: LiveTranscription | None = None
         self._running: asyncio.Task[None] | None = None
@@ -74,16 +75,17 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             await self._process.start()
             message = await receive()
             if message["type"] == "websocket.connect" and await self._open():
-                await self._serve(receive)
+                self._inbox = Inbox(receive)
+                await self._serve(self._inbox)
         except Exception:
             log.exception("connection_failed")
             await self._tell_internal_error()
         finally:
             await self._release()
 
-    async def _serve(self, receive: Any) -> None:
+    async def _serve(self, inbox: Inbox) -> None:
         reader, writer, watcher = (
-            self._start(self._read(receive)),
+            self._start(self._read(inbox)),
             self._start(self._write()),
             self._start(self._watch()),
         )
@@ -118,6 +120,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._inbox is not None:
+            await self._inbox.aclose()
         if self._live is not None and self._running is not None:
             # A connection that was cancelled or failed still stores the end of its session.
             self._live.end(ends.client_lost())
@@ -181,25 +185,27 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
 
     # Reading
 
-    async def _read(self, receive: Any) -> None:
+    async def _read(self, inbox: Inbox) -> None:
         """Take messages until the client goes. After an error that ends the connection they are dropped."""
         while True:
-            message = await receive()
+            message = await inbox.next()
             if message["type"] == DISCONNECTED:
                 return
             if message["type"] != "websocket.receive" or self._error is not None:
                 continue
             try:
-                await self._take(message)
+                await self._take(message, inbox)
+            except Disconnected:
+                return
             except TranscriptionError as error:
                 self._on_error(error)
 
-    async def _take(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: dict[str, Any], inbox: Inbox) -> None:
         chunk = message.get("bytes")
         if chunk is not None:
             self._limits.count_message(len(chunk), self._clock())
             for command in self._dialect.on_binary(chunk):
-                await self._do(command)
+                await self._do(command, inbox)
             return
         text = message.get("text") or ""
         found = self._dialect.on_text(text)
@@ -207,14 +213,14 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         if not all(isinstance(command, commands.Audio) for command in found) or not found:
             self._limits.count_control(self._clock())
         for command in found:
-            await self._do(command)
+            await self._do(command, inbox)
 
-    async def _do(self, command: commands.Command) -> None:
+    async def _do(self, command: commands.Command, inbox: Inbox) -> None:
         match command:
             case commands.Start():
                 await self._begin(command)
             case commands.Resume():
-                await self._resume(command)
+                await self._resume(command, inbox)
             case commands.Audio() if self._live is not None:
                 if not self._live.intake.has_room_for(len(command.chunk)):
                     await self._live.wait_for_room(len(command.chunk))
@@ -242,7 +248,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         )
         self._go_live(self._process.transcribe(new, emit=self._outbox.put))
 
-    async def _resume(self, command: commands.Resume) -> None:
+    async def _resume(self, command: commands.Resume, inbox: Inbox) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
         self._has_begun = True
         if self._principal.session_id not in (None, self._session_id):
@@ -257,7 +263,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             user_agent=self._user_agent,
             max_age_s=self._process.session_timeout_s,
         )
-        taken = await self._process.take(resume)
+        taken = await inbox.while_connected(self._process.take(resume))
         if taken.ended is None:
             self._go_live(self._process.go_on(taken, resume, dialect=self._dialect.name, emit=self._outbox.put))
             return

@@ -126,7 +126,7 @@ class Listener:
         self._wanted.set()
 
     def tick(self, now_s: float) -> None:
-        """What is due as time passes. Raises RecogniserSilent where a stream that is lost cannot be renewed."""
+        """End the stream where that is due as time passes."""
         if self._interrupted is None or self._interrupted.done() or self._half_closed:
             return
         try:

@@ -124,6 +124,7 @@ class MemoryStore:
         self._fail_opened = deque(fail_opened)
         self._fail_commits = deque(fail_commits)
         self._frozen = False
+        self._takes_wait_for: asyncio.Event | None = None
         self._lost_replies = deque(lost_replies)
         self._fail_finishes = deque(fail_finishes)
         self._gate = gate
@@ -207,7 +208,13 @@ class MemoryStore:
         await self._tell()
         return row.handle
 
+    def hold_takes(self, gate: asyncio.Event | None) -> None:
+        """Takes that come from now on wait until it is set."""
+        self._takes_wait_for = gate
+
     async def take(self, resume: Resume) -> Taken:
+        if self._takes_wait_for is not None:
+            await self._takes_wait_for.wait()
         _raise_next(self._fail_takes)
         row = self.sessions.get(resume.public_id)
         if row is None or not _may_resume(row, resume):

@@ -195,3 +195,23 @@ def test_audio_that_cannot_be_cut_cannot_be_resumed(encoding: str) -> None:
         assert connection.store.sessions["my-id"].state == "interrupted"
 
     run()
+
+
+@in_virtual_time
+async def test_a_connection_that_is_given_up_takes_no_session_from_the_next_one() -> None:
+    """The store is slow: the client has gone when its take-over is about to get through."""
+    async with Connection() as first:
+        await first.started()
+        token = token_of(first)
+    gate = asyncio.Event()
+    first.store.hold_takes(gate)
+    async with Connection(process=first.process) as second:
+        second.say(type="resume_transcription", resume_token=token)
+        await asyncio.sleep(0.1)
+    first.store.hold_takes(None)
+    async with Connection(process=first.process) as third:
+        await resumed(third, token)
+        gate.set()
+        await asyncio.sleep(1)
+        assert third.closes == []
+    assert first.store.sessions["my-id"].epoch == 2
