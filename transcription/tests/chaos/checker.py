@@ -146,16 +146,20 @@ def _word_problems(
             yield "invented", f"word {number} is not of this session"
         elif heard is not None and number not in heard and number not in promoted:
             yield "invented", f"word {number} was in no final of the recogniser"
-    may_break = _words_at_the_edges(client)
+    may_break = _words_heard_in_part(client)
     for number in broken_word_numbers(text):
         if number not in may_break:
             yield "broken", f"word {number} is heard in parts"
 
 
-def _words_at_the_edges(client: ClientRecord) -> set[int]:
-    """Words of which the service never had all audio: at a gap, or at an end that came in the middle of one."""
-    edges = [_ms(edge, client) for span in [*client.discarded, (client.sent_bytes, client.sent_bytes)] for edge in span]
-    return {word.number for word in client.words for edge in edges if word.start_ms <= edge <= word.end_ms}
+def _words_heard_in_part(client: ClientRecord) -> set[int]:
+    """Words of which the service never had all audio: in a gap, where a connection may have broken in the middle of
+    one, or at an end that came in the middle of one."""
+    spans = [*client.discarded, (client.sent_bytes, client.sent_bytes)]
+    spans_ms = [(_ms(start, client), _ms(end, client)) for start, end in spans]
+    return {
+        word.number for word in client.words for start, end in spans_ms if word.start_ms <= end and word.end_ms >= start
+    }
 
 
 def _segment_problems(session: StoredSession) -> Iterator[tuple[str, str]]:
