@@ -10,6 +10,7 @@ import pytest
 from transcription.fake_riva.audio import Speech, SpokenWord, word_text
 from transcription.tests.chaos.checker import check, check_resources, merged
 from transcription.tests.chaos.records import ClientRecord, Resources, SeenFinal, StoredSegment, StoredSession
+from transcription.tests.chaos.soak import Sample, unexplained_growth
 
 WORDS = tuple(Speech(9, words_per_utterance=3).timeline())
 HEARD = {word.number for word in WORDS}
@@ -181,3 +182,11 @@ def test_what_is_left_behind_is_found() -> None:
 
 def test_spans_that_touch_are_joined() -> None:
     assert merged([(5, 9), (0, 2), (2, 5), (20, 20), (12, 14)]) == [(0, 9), (12, 14)]
+
+
+def test_growth_is_judged_without_what_page_caches_may_take() -> None:
+    samples = [Sample(minute * 60.0, 100_000_000 + minute * 100_000) for minute in range(61)]
+    assert unexplained_growth(samples, 0) == pytest.approx(0.06)
+    assert unexplained_growth(samples, 4_000_000) == pytest.approx(0.02)
+    assert unexplained_growth(samples, 8_000_000) == 0.0
+    assert unexplained_growth(samples[:1], 0) == 0.0

@@ -23,6 +23,11 @@ QUIET_S = 15.0
 MAX_GROWTH_PER_HOUR = 0.01
 # A slope over less than this says more about noise than about leaks.
 MIN_JUDGED_S = 1500.0
+# Every connection to SQLite keeps up to 2 MB of pages (its own default), which fill while the database grows;
+# measured: 2.1 to 2.6 MB for a connection that has read a database of 30 MB.
+SQLITE_PAGE_CACHE_BYTES = 2_600_000
+# Connections go to either of two workers: enough for both to be asked.
+PROBES = 40
 GAUGES = {"tasks": "speech_tasks", "sessions": "speech_sessions_live", "recogniser streams": "speech_upstream_streams"}
 
 
@@ -41,6 +46,7 @@ async def run_soak(options: Options) -> int:
         duration_s = options.minutes * 60
         warm_up_s = max(MIN_WARM_UP_S, duration_s * WARM_UP_SHARE)
         load = await _speak(stage, options, warm_up_s, chance, [])
+        await _wake_every_worker(stage)
         before = await _resources(stage)
         samples: list[Sample] = []
         later = await _speak(stage, options, max(0.0, duration_s - warm_up_s), chance, samples, first=len(load.clients))
@@ -49,8 +55,10 @@ async def run_soak(options: Options) -> int:
     verdict.violations += check_resources(before, after)
     per_hour = slope_per_s(samples) * 3600 / samples[0].rss_bytes if samples else 0.0
     judged_s = samples[-1].at_s - samples[0].at_s if samples else 0.0
-    if judged_s >= MIN_JUDGED_S and per_hour > MAX_GROWTH_PER_HOUR:
-        verdict.violations.append(Violation("I5", "service", f"memory grows by {per_hour:.1%} an hour"))
+    page_caches = SQLITE_PAGE_CACHE_BYTES * before.counts["database connections"] if stage.uses_sqlite else 0
+    unexplained = unexplained_growth(samples, page_caches)
+    if judged_s >= MIN_JUDGED_S and unexplained > MAX_GROWTH_PER_HOUR:
+        verdict.violations.append(Violation("I5", "service", f"memory grows by {unexplained:.1%} an hour"))
     print(
         table(
             [
@@ -86,6 +94,12 @@ async def _speak(
     return load
 
 
+async def _wake_every_worker(stage: Stage) -> None:
+    """What a worker starts when it is first asked for its health is there before it is counted."""
+    for _ in range(PROBES):
+        await asyncio.to_thread(stage.served.get, "/readyz")
+
+
 async def _resources(stage: Stage) -> Resources:
     workers = await stage.workers()
     _, metrics = await asyncio.to_thread(stage.served.get, "/metrics")
@@ -106,6 +120,15 @@ def _database_connections(stage: Stage, workers: list[int]) -> int:
     if stage.uses_sqlite:
         return sum(open_files(pid, str(stage.sqlite_file)) for pid in workers)
     return stage.database_proxy.connections if stage.database_proxy else 0
+
+
+def unexplained_growth(samples: list[Sample], page_caches_bytes: int) -> float:
+    """Share of the memory an hour by which it grew, but for what SQLite's page caches may have taken meanwhile."""
+    if len(samples) < 2:
+        return 0.0
+    over_s = samples[-1].at_s - samples[0].at_s
+    grown = max(0.0, slope_per_s(samples) * over_s - page_caches_bytes)
+    return grown / samples[0].rss_bytes * 3600 / over_s
 
 
 def slope_per_s(samples: list[Sample]) -> float:
