@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transcription.tests.chaos.checker import Violation, check_resources
 from transcription.tests.chaos.load import Load
@@ -52,10 +52,10 @@ async def run_soak(options: Options) -> int:
         later = await _speak(stage, options, max(0.0, duration_s - warm_up_s), chance, samples, first=len(load.clients))
         after = await _resources(stage)
         verdict = await judge(stage, load.clients + later.clients)
-    verdict.violations += check_resources(before, after)
+    page_caches = SQLITE_PAGE_CACHE_BYTES * before.counts["database connections"] if stage.uses_sqlite else 0
+    verdict.violations += check_resources(replace(before, rss_bytes=before.rss_bytes + page_caches), after)
     per_hour = slope_per_s(samples) * 3600 / samples[0].rss_bytes if samples else 0.0
     judged_s = samples[-1].at_s - samples[0].at_s if samples else 0.0
-    page_caches = SQLITE_PAGE_CACHE_BYTES * before.counts["database connections"] if stage.uses_sqlite else 0
     unexplained = unexplained_growth(samples, page_caches)
     if judged_s >= MIN_JUDGED_S and unexplained > MAX_GROWTH_PER_HOUR:
         verdict.violations.append(Violation("I5", "service", f"memory grows by {unexplained:.1%} an hour"))
@@ -95,9 +95,10 @@ async def _speak(
 
 
 async def _wake_every_worker(stage: Stage) -> None:
-    """What a worker starts when it is first asked for its health is there before it is counted."""
+    """The threads that a worker starts for its first answers are there before they are counted."""
     for _ in range(PROBES):
         await asyncio.to_thread(stage.served.get, "/readyz")
+        await asyncio.to_thread(stage.served.get, "/metrics")
 
 
 async def _resources(stage: Stage) -> Resources:
