@@ -98,11 +98,6 @@ class Listener:
         self._cut_wanted = False
         self._half_closed = False
 
-    @property
-    def stream_config(self) -> TranscriptionConfig | None:
-        """The options as the recogniser takes them; None before it was first open."""
-        return self._config
-
     # What the session tells
 
     def audio_came(self, now_s: float) -> None:
