@@ -4,6 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+BENCH := $(VENV)/.bench-installed
 # Test modules side by side; each starts servers of its own, so more than two crowd a small machine.
 AT_ONCE := -n 2 --dist loadfile
 DB := sqlite
@@ -17,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
+.PHONY: help serve test install lint format requirements bench chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -67,12 +68,16 @@ rolling: $(DEV) ## Replace the workers every minute under load and check what wa
 soak: $(DEV) ## An hour of steady load: nothing may grow (the same parameters)
 	$(UNDER_LOAD)
 
+bench: $(BENCH) ## Measure the service beside its peers, and renew docs/performance.md (BENCH_ARGS="...")
+	$(PY) -m benchmarks $(BENCH_ARGS)
+
 test-tools:
 	@scripts/install-test-tools
 
 requirements: $(DEV) ## Pin the newest versions that requirements*.in allow
 	$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes requirements.in -o requirements.txt
 	$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
+	$(PY) -m uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes requirements-bench.in -o requirements-bench.txt
 
 clean: ## Remove .venv, caches and collected files; data in var/ stays
 	rm -rf $(VENV) staticfiles .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results
@@ -89,4 +94,9 @@ $(RUNTIME): $(VENV)/pyvenv.cfg requirements.txt
 $(DEV): $(RUNTIME) requirements-dev.txt
 	@echo "Installing what the tests and linters need ..."
 	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+$(BENCH): $(RUNTIME) requirements-bench.txt
+	@echo "Installing what the benchmark's peers need ..."
+	@$(PIP_INSTALL) -r requirements-bench.txt
 	@touch $@
