@@ -9,7 +9,8 @@ On the wire, for a client without a Socket.IO library: connect to `/socket.io/?E
 send `40`, get `40{...}`; then each chunk is the text `451-["audio",{"_placeholder":true,"num":0}]` and the bytes in
 a binary message; a result comes as `42["transcript",{...}]`.
 
-Per session one thread reads the socket, one writes it, one reads Riva's answers and one, of gRPC, feeds it.
+Six threads per session: two read the socket (simple-websocket's, and the one that calls the handlers), one writes it,
+one sleeps until the next ping, one reads Riva's answers, and one of gRPC's feeds Riva.
 
 What it lacks: all that the FastAPI design lacks (nothing is stored; no acknowledgement, resume, limit, authentication,
 live view, metrics or draining), and besides, the audio that waits for a slow Riva has no bound.
