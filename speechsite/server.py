@@ -1,10 +1,11 @@
 """One worker: uvicorn on a socket that `serve` opened, draining its sessions before it ends.
 
-    python -m speechsite.server --socket-fd 5 --life-fd 6 --parent-fd 8
+    python -m speechsite.server --socket-fd 5 --life-fd 6 --parent-fd 8 [--board-fd 9 --slot 0]
 
 socket-fd: the listening socket, shared with the other workers. life-fd: a pipe that closes when the parent
 is gone; then the worker drains and ends too. parent-fd: what the parent reads; one byte says that connections are
-accepted, another that somebody wants all workers drained.
+accepted, another that somebody wants all workers drained. board-fd: where several workers say how loaded they are, and
+which slot is this one's.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ import uvicorn
 from speechsite.asgi import application
 from speechsite.config import Config, get_config
 from speechsite.drain import drain
+from speechsite.gated_server import GatedServer
+from speechsite.load_board import LoadBoard
 from speechsite.supervisor import READY
 from transcription.process import get_process
 
@@ -47,15 +50,21 @@ MIN_HTTP_CONNECTIONS = 64
 log = structlog.stdlib.get_logger(__name__)
 
 
-class WorkerServer(uvicorn.Server):
+class WorkerServer(GatedServer):
     """uvicorn, except that shutting down first lets the live sessions finish.
 
     uvicorn alone closes every WebSocket with 1012 before the last finals can be sent.
     """
 
-    def __init__(self, config: uvicorn.Config, parent_fd: int) -> None:
-        super().__init__(config)
+    def __init__(
+        self, config: uvicorn.Config, parent_fd: int, *, board: LoadBoard | None = None, slot: int = 0
+    ) -> None:
+        super().__init__(config, board=board, slot=slot)
         self._parent_fd = parent_fd
+
+    @property
+    def wants_connections(self) -> bool:
+        return not get_process().draining
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -66,8 +75,7 @@ class WorkerServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         started_at_s = time.monotonic()
-        for server in self.servers:
-            server.close()
+        await self.stop_accepting()
         try:
             async with asyncio.timeout(DRAIN_TIMEOUT_S + DRAIN_GRACE_S):
                 await get_process().drain(DRAIN_TIMEOUT_S)
@@ -138,10 +146,15 @@ def main() -> None:
     parser.add_argument("--socket-fd", type=int, required=True)
     parser.add_argument("--life-fd", type=int, required=True)
     parser.add_argument("--parent-fd", type=int, required=True)
+    parser.add_argument("--board-fd", type=int)
+    parser.add_argument("--slot", type=int, default=0)
     arguments = parser.parse_args()
     end_with_parent(arguments.life_fd)
     drain.has_parent(arguments.parent_fd)
-    server = WorkerServer(uvicorn_config(get_config(), raise_open_files()), arguments.parent_fd)
+    board = None if arguments.board_fd is None else LoadBoard(arguments.board_fd)
+    server = WorkerServer(
+        uvicorn_config(get_config(), raise_open_files()), arguments.parent_fd, board=board, slot=arguments.slot
+    )
     server.run(sockets=[socket.socket(fileno=arguments.socket_fd)])
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -178,25 +179,29 @@ class Child:
 class Supervisor:
     """Runs workers and, where one is wanted, the embedded recogniser, until a signal ends them all.
 
+    worker: makes a worker's spec from its slot, which no other live worker has; there are workers + 1, as a
+    successor starts before its predecessor ends. on_worker_exit: a process ended; called with its id and its slot.
     recogniser_ready: returns once the recogniser answers; raises StartFailed. on_ready: the service is up.
     """
 
     def __init__(
         self,
         *,
-        worker: ChildSpec,
+        worker: Callable[[int], ChildSpec],
         workers: int,
         recogniser: ChildSpec | None,
         recogniser_ready: Callable[[], Awaitable[None]] | None,
         on_ready: Callable[[], None],
-        on_worker_exit: Callable[[int], None] = lambda pid: None,
+        on_worker_exit: Callable[[int, int], None] = lambda pid, slot: None,
     ) -> None:
         self._worker = worker
         self._on_ready = on_ready
         self._on_worker_exit = on_worker_exit
         self._recogniser_ready = recogniser_ready
         self._recogniser = Child(recogniser) if recogniser else None
-        self._workers = [self._new_worker() for _ in range(workers)]
+        self._workers: dict[int, Child] = {}
+        for _ in range(workers):
+            self._add_worker()
         self._stopping = asyncio.Event()
         self._replacing: asyncio.Task[None] | None = None
 
@@ -212,7 +217,7 @@ class Supervisor:
         try:
             if self._recogniser:
                 self._recogniser.start()
-            for child in self._workers:
+            for child in self._workers.values():
                 child.start()
             if await self._start():
                 self._on_ready()
@@ -229,12 +234,15 @@ class Supervisor:
             log.info("stopping", live_processes=len(self._children()))
         self._stopping.set()
 
-    def _new_worker(self) -> Child:
-        return Child(self._worker, self._on_worker_exit, self._on_drain)
+    def _add_worker(self) -> tuple[int, Child]:
+        slot = next(slot for slot in itertools.count() if slot not in self._workers)
+        child = Child(self._worker(slot), lambda pid: self._on_worker_exit(pid, slot), self._on_drain)
+        self._workers[slot] = child
+        return slot, child
 
     def _on_drain(self) -> None:
         log.info("draining", workers=len(self._workers))
-        for child in self._workers:
+        for child in self._workers.values():
             child.drain()
 
     def _on_hangup(self) -> None:
@@ -259,7 +267,7 @@ class Supervisor:
     async def _all_ready(self) -> None:
         if self._recogniser_ready is not None:
             await self._recogniser_ready()
-        for child in self._workers:
+        for child in list(self._workers.values()):
             await self._worker_ready(child)
 
     async def _worker_ready(self, child: Child) -> None:
@@ -277,28 +285,27 @@ class Supervisor:
 
         Successors of workers that were drained take sessions again.
         """
-        for old in list(self._workers):
-            new = self._new_worker()
-            self._workers.append(new)
+        for old_slot, old in list(self._workers.items()):
+            new_slot, new = self._add_worker()
             new.start()
             try:
                 await self._worker_ready(new)
             except StartFailed as error:
                 log.error("worker not replaced", reason=str(error))
-                self._workers.remove(new)
                 await new.stop()
+                del self._workers[new_slot]
                 return
             await old.stop()
-            self._workers.remove(old)
+            del self._workers[old_slot]
 
     def _children(self) -> list[Child]:
-        return [*self._workers, *([self._recogniser] if self._recogniser else [])]
+        return [*self._workers.values(), *([self._recogniser] if self._recogniser else [])]
 
     async def _end(self) -> None:
         """Workers first, all at once; the recogniser once nobody speaks to it any more."""
         if self._replacing is not None:
             self._replacing.cancel()
             await asyncio.gather(self._replacing, return_exceptions=True)
-        await asyncio.gather(*(child.stop() for child in self._workers))
+        await asyncio.gather(*(child.stop() for child in self._workers.values()))
         if self._recogniser:
             await self._recogniser.stop()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from speechsite.config import BASE_DIR
 from speechsite.supervisor import Child, ChildSpec, restart_delays_s
@@ -167,6 +169,28 @@ def test_several_workers_share_the_port_and_add_up_their_metrics(new_data_dir: C
 
     assert status == 200
     assert "speech_sessions_live 0.0" in body
+
+
+async def test_a_killed_worker_takes_only_its_share_of_the_connections(new_data_dir: Callable[[], Path]) -> None:
+    count = 40
+
+    async def is_open(connection: ClientConnection) -> bool:
+        try:
+            await (await connection.ping())
+        except ConnectionClosed:
+            return False
+        return True
+
+    with Served(new_data_dir(), "--workers", "2", RIVA_SERVER="127.0.0.1:9") as service:
+        url = service.url.replace("http", "ws", 1) + "/api/v1/transcribe/"
+        opened = [await connect(f"{url}of-the-share-{number}") for number in range(count)]
+
+        os.kill(service.children(WORKER)[0], signal.SIGKILL)
+        left = sum(await asyncio.gather(*map(is_open, opened)))
+
+        assert abs(left - count / 2) <= count / 10
+        for connection in opened:
+            connection.transport.abort()
 
 
 def test_it_starts_no_recogniser_where_a_riva_server_is_set(new_data_dir: Callable[[], Path]) -> None:

@@ -30,6 +30,7 @@ from speechsite.embedded import (
     recogniser_spec,
     wait_until_it_answers,
 )
+from speechsite.load_board import LoadBoard
 from speechsite.supervisor import ChildSpec, StartFailed, Supervisor
 
 LISTEN_BACKLOG = 2048
@@ -113,6 +114,10 @@ class Command(BaseCommand):
         with pipe() as (life_fd, _), pipe() as (recogniser_life_fd, recogniser_held_fd):
             recogniser = recogniser_ready = None
             inherited = [listener.fileno(), life_fd]
+            # A single worker takes everything. One slot more: a successor starts before its predecessor ends.
+            board = LoadBoard.create(workers + 1) if workers > 1 else None
+            if board is not None:
+                inherited.append(board.fd)
             if not config.riva_server:
                 address = f"{LOOPBACK}:{(recogniser_port := free_loopback_port())}"
                 recogniser = recogniser_spec(config, recogniser_port, recogniser_life_fd)
@@ -124,13 +129,22 @@ class Command(BaseCommand):
                 async def recogniser_ready() -> None:
                     await wait_until_it_answers(address)
 
+            def worker(slot: int) -> ChildSpec:
+                gate = () if board is None else ("--board-fd", str(board.fd), "--slot", str(slot))
+                return worker_spec(listener.fileno(), life_fd, environment, tuple(inherited), gate)
+
+            def on_worker_exit(pid: int, slot: int) -> None:
+                if board is not None:
+                    board.clear(slot)
+                forget_metrics(folder, pid)
+
             await Supervisor(
-                worker=worker_spec(listener.fileno(), life_fd, environment, tuple(inherited)),
+                worker=worker,
                 workers=workers,
                 recogniser=recogniser,
                 recogniser_ready=recogniser_ready,
                 on_ready=lambda: self._announce(config, str(host), int(port)),
-                on_worker_exit=forget_metrics(folder),
+                on_worker_exit=on_worker_exit,
             ).run()
 
     def _announce(self, config: Config, host: str, port: int) -> None:
@@ -156,8 +170,10 @@ class Command(BaseCommand):
         sys.stdout.flush()
 
 
-def worker_spec(socket_fd: int, life_fd: int, environment: dict[str, str], inherited: tuple[int, ...]) -> ChildSpec:
-    arguments = ("-m", "speechsite.server", "--socket-fd", str(socket_fd), "--life-fd", str(life_fd))
+def worker_spec(
+    socket_fd: int, life_fd: int, environment: dict[str, str], inherited: tuple[int, ...], gate: tuple[str, ...]
+) -> ChildSpec:
+    arguments = ("-m", "speechsite.server", "--socket-fd", str(socket_fd), "--life-fd", str(life_fd), *gate)
     return ChildSpec("worker", (*arguments, "--parent-fd", "{parent_fd}"), environment, inherited, tells_ready=True)
 
 
@@ -198,13 +214,9 @@ def metrics_folder(workers: int) -> Iterator[str | None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def forget_metrics(folder: str | None) -> Any:
-    """What to do when a worker ended: its gauges of live things are void, its counters stay."""
+def forget_metrics(folder: str | None, pid: int) -> None:
+    """A worker ended: its gauges of live things are void, its counters stay."""
+    if folder:
+        from prometheus_client.multiprocess import mark_process_dead
 
-    def forget(pid: int) -> None:
-        if folder:
-            from prometheus_client.multiprocess import mark_process_dead
-
-            mark_process_dead(pid, folder)
-
-    return forget
+        mark_process_dead(pid, folder)
