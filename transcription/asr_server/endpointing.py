@@ -85,6 +85,7 @@ class Endpointer:
         self._stop_window = _frames(options.stop_history_ms)
         self._probabilities: list[float] = []
         self._first_voiced: int | None = None
+        self._last_voiced = -1
 
     @property
     def is_open(self) -> bool:
@@ -108,8 +109,25 @@ class Endpointer:
         """Samples judged so far."""
         return len(self._probabilities) * FRAME_SAMPLES
 
+    @property
+    def silence(self) -> int:
+        """Samples since the last speech."""
+        return self.position - self._speech_end
+
+    @property
+    def likely_end(self) -> int | None:
+        """Where the open segment ends if nothing more is said; None while its end has not been heard.
+
+        What is decoded includes only the beginning of the silence that ends a segment, so its last
+        sample is known some time before its end is.
+        """
+        tail = min(TAIL_MS * SAMPLES_PER_MS, self._stop_window * FRAME_SAMPLES // 2)
+        return self._speech_end + tail if self.is_open and self.silence >= tail else None
+
     def push(self, probability: float) -> Decision | None:
         """Judge one more frame. A returned decision is the last act of this endpointer."""
+        if probability >= SPEECH_PROBABILITY:
+            self._last_voiced = len(self._probabilities)
         self._probabilities.append(probability)
         if self._first_voiced is None:
             self._open_if_speech()
@@ -134,9 +152,13 @@ class Endpointer:
             self._first_voiced = len(self._probabilities) - len(window) + voiced[0]
         return SegmentEnded(self.start, total, total, self._voiced_runs(self.start, total))
 
-    def voiced_runs(self) -> tuple[tuple[int, int], ...]:
-        """Runs of speech in the open segment so far."""
-        return self._voiced_runs(self.start, self.position)
+    def voiced_runs(self, end: int) -> tuple[tuple[int, int], ...]:
+        """Runs of speech in the open segment up to sample `end`."""
+        return self._voiced_runs(self.start, end)
+
+    @property
+    def _speech_end(self) -> int:
+        return (self._last_voiced + 1) * FRAME_SAMPLES
 
     def _open_if_speech(self) -> None:
         window = self._probabilities[-self._start_window :]
@@ -161,9 +183,7 @@ class Endpointer:
         return window[-1] < SPEECH_PROBABILITY and unvoiced >= self._options.stop_threshold * len(window)
 
     def _close(self) -> SegmentEnded:
-        last = max(i for i, p in enumerate(self._probabilities) if p >= SPEECH_PROBABILITY)
-        speech_end = (last + 1) * FRAME_SAMPLES
-        silence = self.position - speech_end
+        speech_end, silence = self._speech_end, self.silence
         tail = min(TAIL_MS * SAMPLES_PER_MS, silence // 2)
         next_start = max(tail, silence - PRE_ROLL_MS * SAMPLES_PER_MS)
         middle = speech_end + (tail + next_start) // 2

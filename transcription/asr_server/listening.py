@@ -27,6 +27,7 @@ from .endpointing import (
     SegmentEnded,
     SilenceSettled,
 )
+from .growing_audio import GrowingAudio
 from .resampler import MODEL_RATE_HZ, Resampler
 
 MAX_GRID_STEPS = 4
@@ -58,10 +59,16 @@ class HeardSilence:
 
 @dataclass(frozen=True, slots=True)
 class OpenSegment:
-    """The segment being spoken. speech_length_s counts from its first speech, without pre-roll."""
+    """The segment being spoken.
+
+    speech_length_s counts from its first speech, without pre-roll; silence_ms since its last.
+    likely_end: the sample at which it ends if nothing more is said, None while that is open.
+    """
 
     number: int
     speech_length_s: float
+    silence_ms: int
+    likely_end: int | None
 
 
 Heard = HeardSegment | HeardSilence
@@ -79,7 +86,7 @@ class Listener:
         self._rate_hz = 0
         self._grid = GRID_SAMPLES
         self._kept: list[NDArray[np.float32]] = []  # the client's samples from the restart point on
-        self._heard: list[NDArray[np.float32]] = []  # the same at 16 kHz, in frames
+        self._heard = GrowingAudio()  # the same at 16 kHz
         self._resampler = Resampler(MODEL_RATE_HZ)
         self._endpointer = Endpointer(options)
 
@@ -98,8 +105,13 @@ class Listener:
         """The segment being spoken, if there is one."""
         if not self._endpointer.is_open:
             return None
-        length = self._endpointer.position - self._endpointer.speech_start
-        return OpenSegment(self._segment_number, length / MODEL_RATE_HZ)
+        endpointer = self._endpointer
+        return OpenSegment(
+            self._segment_number,
+            (endpointer.position - endpointer.speech_start) / MODEL_RATE_HZ,
+            endpointer.silence // SAMPLES_PER_MS,
+            endpointer.likely_end,
+        )
 
     def feed(self, data: bytes) -> list[Heard]:
         """Hear more of the client's bytes. Raises RequestError if they are not audio as promised."""
@@ -120,11 +132,11 @@ class Listener:
             return heard
         return heard + self._finish_at(self._base + sum(map(len, self._kept)))
 
-    def snapshot(self) -> HeardSegment:
-        """The open segment as far as it has been spoken, for an interim result."""
+    def snapshot(self, end: int | None = None) -> HeardSegment:
+        """The open segment as far as it has been spoken, or up to sample `end`, for an interim result."""
         endpointer = self._endpointer
-        decision = SegmentEnded(endpointer.start, endpointer.position, endpointer.position, endpointer.voiced_runs())
-        return self._segment(decision)
+        end = endpointer.position if end is None else end
+        return self._segment(SegmentEnded(endpointer.start, end, endpointer.position, endpointer.voiced_runs(end)))
 
     def _hear(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
         if not self._rate_hz:
@@ -178,7 +190,7 @@ class Listener:
         return heard
 
     def _segment(self, decision: SegmentEnded) -> HeardSegment:
-        samples = np.concatenate(self._heard)[decision.start : decision.end]
+        samples = self._heard.view(decision.start, decision.end)
         base_ms = self._base * 1000 / self._rate_hz
         voiced = tuple(
             (base_ms + begin / SAMPLES_PER_MS, base_ms + end / SAMPLES_PER_MS) for begin, end in decision.voiced
@@ -192,7 +204,8 @@ class Listener:
         self._base += offset
         # Copied, so that the part before it can be freed.
         left = kept[offset:].copy()
-        self._kept, self._heard = [left], []
+        # A new one: views on the old one may be waiting to be decoded.
+        self._kept, self._heard = [left], GrowingAudio()
         self._detector.reset()
         self._resampler = Resampler(self._rate_hz)
         self._endpointer = Endpointer(self._options, self._grid)

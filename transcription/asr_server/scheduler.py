@@ -1,4 +1,8 @@
-"""Worker threads that run the model: finals before interims, the earliest deadline first."""
+"""Worker threads that run the model: finals before interims, the earliest deadline first.
+
+With too much to do, interims become fewer and finals stay in time: a thread is kept free of interims,
+those that run them give way to everything else on the machine, and rest between two.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ import asyncio
 import heapq
 import itertools
 import logging
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -21,43 +28,55 @@ T = TypeVar("T")
 # A decode of 20 s of speech takes about a second; a thread that is not back by then is left to die
 # with the process.
 JOIN_TIMEOUT_S = 5.0
+# Of each thread's time at most so much goes into interims; the rest is for what cannot wait.
+INTERIM_SHARE = 0.7
+# A final's decode has the core to itself, where an interim's runs on the same one.
+INTERIM_NICENESS = 10
 
 
 class Urgency(IntEnum):
-    """What a job is for; every FINAL runs before any INTERIM."""
+    """What a job is for; of those that wait, the more urgent runs first.
+
+    LIKELY_FINAL: the final of a segment that ends unless speech goes on within a moment.
+    """
 
     FINAL = 0
-    INTERIM = 1
+    LIKELY_FINAL = 1
+    INTERIM = 2
 
 
 @dataclass(order=True, slots=True)
 class _Job(Generic[T]):
-    urgency: Urgency
     deadline: float
     number: int
+    urgency: Urgency = field(compare=False)
     work: Callable[[Engine], T] | None = field(compare=False)
     loop: asyncio.AbstractEventLoop = field(compare=False)
     result: asyncio.Future[T] = field(compare=False)
 
 
 class Scheduler:
-    """One thread per engine. With two or more, one is kept free of interims, so that a final waits
-    for finals only: a running decode cannot be interrupted.
+    """One thread per engine. With two or more, the first is kept free of interims, so that a final
+    waits for finals only: a running decode cannot be interrupted.
 
-    max_jobs bounds the queue; each stream has at most one interim and a few finals in it.
+    The others do the interims, and finals too unless there are more threads than `cores`: there they
+    would only take time from the first. max_jobs bounds the queue; each stream has at most one interim,
+    one likely final and a few finals in it.
     """
 
-    def __init__(self, engines: Sequence[Engine], max_jobs: int) -> None:
+    def __init__(self, engines: Sequence[Engine], max_jobs: int, cores: int | None = None) -> None:
         self._max_jobs = max_jobs
-        self._max_interims = max(1, len(engines) - 1)
-        self._running_interims = 0
-        self._finals: list[_Job[Any]] = []
-        self._interims: list[_Job[Any]] = []
+        self._waiting: dict[Urgency, list[_Job[Any]]] = {urgency: [] for urgency in Urgency}
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
+        finals, everything = (Urgency.FINAL, Urgency.LIKELY_FINAL), tuple(Urgency)
+        first = finals if len(engines) > 1 else everything
+        other = everything if len(engines) <= (cores or available_cores()) else (Urgency.INTERIM,)
         self._threads = [
-            threading.Thread(target=self._run, args=(engine,), name=f"asr-worker-{n}", daemon=True)
+            threading.Thread(
+                target=self._run, args=(engine, other if n else first, n > 0), name=f"asr-worker-{n}", daemon=True
+            )
             for n, engine in enumerate(engines)
         ]
         for thread in self._threads:
@@ -67,7 +86,7 @@ class Scheduler:
     def queued(self) -> int:
         """Jobs waiting for a thread."""
         with self._changed:
-            return len(self._finals) + len(self._interims)
+            return self._count()
 
     def submit(self, urgency: Urgency, deadline: float, work: Callable[[Engine], T]) -> asyncio.Future[T]:
         """Queue work; the future gives its result, or EngineError if the model failed.
@@ -78,56 +97,75 @@ class Scheduler:
         """
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
-        job = _Job(urgency, deadline, next(self._numbers), work, loop, result)
-        queue = self._finals if urgency is Urgency.FINAL else self._interims
+        job = _Job(deadline, next(self._numbers), urgency, work, loop, result)
         with self._changed:
-            if self._closed or len(self._finals) + len(self._interims) >= self._max_jobs:
+            if self._closed or self._count() >= self._max_jobs:
                 raise TooManyStreams("the recogniser's queue is full")
-            heapq.heappush(queue, job)
-            self._changed.notify()
+            heapq.heappush(self._waiting[urgency], job)
+            self._changed.notify_all()
         result.add_done_callback(lambda done: self._withdraw(job) if done.cancelled() else None)
         return result
+
+    def promote(self, result: asyncio.Future[T], deadline: float) -> None:
+        """Make the likely final of this future a final, if it has not begun yet."""
+        with self._changed:
+            for job in self._waiting[Urgency.LIKELY_FINAL]:
+                if job.result is result:
+                    self._remove(job)
+                    job.urgency, job.deadline = Urgency.FINAL, deadline
+                    heapq.heappush(self._waiting[Urgency.FINAL], job)
+                    self._changed.notify_all()
+                    return
 
     def close(self) -> None:
         """Drop what waits and end the threads. Blocks for the decodes that are running."""
         with self._changed:
             self._closed = True
-            waiting = self._finals + self._interims
-            self._finals.clear()
-            self._interims.clear()
+            waiting = [job for jobs in self._waiting.values() for job in jobs]
+            for jobs in self._waiting.values():
+                jobs.clear()
             self._changed.notify_all()
         for job in waiting:
             job.loop.call_soon_threadsafe(job.result.cancel)
         for thread in self._threads:
             thread.join(JOIN_TIMEOUT_S)
 
+    def _count(self) -> int:
+        return sum(map(len, self._waiting.values()))
+
+    def _remove(self, job: _Job[T]) -> None:
+        jobs = self._waiting[job.urgency]
+        jobs.remove(job)
+        heapq.heapify(jobs)
+
     def _withdraw(self, job: _Job[T]) -> None:
-        queue = self._finals if job.urgency is Urgency.FINAL else self._interims
         with self._changed:
-            if job in queue:
-                queue.remove(job)
-                heapq.heapify(queue)
+            if job in self._waiting[job.urgency]:
+                self._remove(job)
         job.work = None
 
-    def _next(self) -> _Job[Any] | None:
+    def _next(self, tasks: Sequence[Urgency], interims_from: float) -> _Job[Any] | None:
+        """The most urgent job of these kinds, waited for; no interim before this moment."""
         with self._changed:
             while not self._closed:
-                if self._finals:
-                    return heapq.heappop(self._finals)
-                if self._interims and self._running_interims < self._max_interims:
-                    self._running_interims += 1
-                    return heapq.heappop(self._interims)
-                self._changed.wait()
+                rest_s = interims_from - time.monotonic()
+                for urgency in tasks:
+                    if self._waiting[urgency] and (urgency is not Urgency.INTERIM or rest_s <= 0):
+                        return heapq.heappop(self._waiting[urgency])
+                self._changed.wait(rest_s if self._waiting[Urgency.INTERIM] and rest_s > 0 else None)
             return None
 
-    def _run(self, engine: Engine) -> None:
+    def _run(self, engine: Engine, tasks: Sequence[Urgency], gives_way: bool) -> None:
+        if gives_way:
+            _give_way()
+        interims_from = 0.0
         try:
-            while (job := self._next()) is not None:
+            while (job := self._next(tasks, interims_from)) is not None:
+                begun = time.monotonic()
                 self._run_job(job, engine)
                 if job.urgency is Urgency.INTERIM:
-                    with self._changed:
-                        self._running_interims -= 1
-                        self._changed.notify()
+                    ended = time.monotonic()
+                    interims_from = ended + (ended - begun) * (1 - INTERIM_SHARE) / INTERIM_SHARE
                 # Not kept until the next job comes: it holds a segment of audio.
                 del job
         finally:
@@ -155,3 +193,16 @@ def _resolve(result: asyncio.Future[Any], outcome: object, error: EngineError | 
         result.set_exception(error)
     else:
         result.set_result(outcome)
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _give_way() -> None:
+    """Let other threads of the machine go before this one. On Linux a thread has a niceness of its own."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, thread) + INTERIM_NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)  # bounded by the system

@@ -13,13 +13,12 @@ import numpy as np
 from riva.client.proto import riva_asr_pb2
 
 from .config import StreamOptions
-from .decoding import decode_interim, decode_segment
-from .endpointing import MIN_VOICED_MS
-from .errors import ClientSilent, EngineError, RecogniserError, RequestError, TooManyStreams
+from .errors import ClientSilent, EngineError, RecogniserError, RequestError
 from .listening import Heard, HeardSegment, HeardSilence, Listener, OpenSegment
+from .open_segment import OpenSegmentDecoder
 from .outbox import Final, Interim, Message, Outbox, Progress
 from .results import build_final, build_interim, build_progress
-from .scheduler import Scheduler, Urgency
+from .scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +34,6 @@ IDLE_LIMIT_S = 300.0
 # A final is wanted this long after its last sample; a stream fed faster than it was spoken has the
 # slack it has gained.
 FINAL_WANTED_S = 0.5
-INTERIM_WANTED_S = 1.0
-# An interim decodes the whole open segment again: without the back-off the lag's 95th percentile
-# reached 12 s.
-MIN_INTERIM_STEP_S = 0.5
-INTERIM_STEP_PART = 0.25
 # With too much to do there may be no interim for long, and a client that hears nothing while somebody
 # speaks takes the recogniser for dead (the service does after 8 s).
 TOLD_AGAIN_AFTER_S = 3.0
@@ -69,13 +63,11 @@ class RecognitionStream:
         self._pending = bytearray()
         self._opened_at = asyncio.get_running_loop().time()
         self._final: asyncio.Future[str] | None = None
-        self._interim: asyncio.Future[str] | None = None
+        self._decoder = OpenSegmentDecoder(parts.scheduler, listener, self._tell_interim, options.interim_results)
         # Read here rather than from the listener, which may be at work in its thread.
         self._open: OpenSegment | None = None
         self._heard_s = 0.0
         self._told_at_s = 0.0
-        self._interim_of = -1
-        self._interim_length_s = 0.0
         self._last_interim: Interim | None = None
 
     async def results(
@@ -105,9 +97,9 @@ class RecognitionStream:
 
     async def _release(self, listening: asyncio.Task[None]) -> None:
         listening.cancel()
-        for future in (self._interim, self._final):
-            if future is not None:
-                future.cancel()
+        self._decoder.drop()
+        if self._final is not None:
+            self._final.cancel()
         self._outbox.cancel()
         await asyncio.wait([listening])
 
@@ -124,7 +116,7 @@ class RecognitionStream:
                     await self._hear(self._listener.end_utterance)
             await self._hear_pending()
             await self._hear(self._listener.finish)
-            self._drop_interim()
+            self._decoder.drop()
         except RecogniserError as error:
             self._outbox.close(error)
         except Exception as error:  # the writing task must not wait for ever for a task that died
@@ -150,7 +142,7 @@ class RecognitionStream:
         while at < len(data):
             step = COMPRESSED_SLICE_BYTES if self._listener.is_compressed else SLICE_BYTES
             await self._hear(partial(self._listener.feed, data[at : at + step]))
-            self._consider_interim()
+            self._decoder.follow(self._open, self._due(self._heard_s))
             at += step
 
     async def _hear(self, hear: Callable[[], list[Heard]]) -> None:
@@ -170,11 +162,8 @@ class RecognitionStream:
             if isinstance(item, HeardSilence):
                 self._put(Progress(item.settled_s))
                 continue
-            self._drop_interim()
             deadline = self._due(item.settled_s) + FINAL_WANTED_S
-            work = partial(decode_segment, samples=item.samples, voiced_ms=item.speech_ms)
-            text = self._parts.scheduler.submit(Urgency.FINAL, deadline, work)
-            self._put(Final(item, text))
+            self._put(Final(item, self._decoder.finish(item, deadline)))
 
     def _tell_again(self) -> None:
         """Say the open segment's last interim again, or that it has none, where nothing was said for long."""
@@ -191,39 +180,8 @@ class RecognitionStream:
         """The moment at which audio at this position arrives from a speaker, at the earliest now."""
         return max(asyncio.get_running_loop().time(), self._opened_at + position_s)
 
-    def _consider_interim(self) -> None:
-        """Ask for an interim if enough was said since the last one and none is under way."""
-        opened = self._open
-        if not self._options.interim_results or opened is None:
-            return
-        if self._interim is not None and not self._interim.done():
-            return
-        if opened.number != self._interim_of:
-            self._interim_of, self._interim_length_s = opened.number, 0.0
-        step = max(MIN_INTERIM_STEP_S, INTERIM_STEP_PART * opened.speech_length_s)
-        if opened.speech_length_s - self._interim_length_s < step:
-            return
-        segment = self._listener.snapshot()
-        if segment.speech_ms < MIN_VOICED_MS:
-            return
-        self._interim_length_s = opened.speech_length_s
-        work = partial(decode_interim, samples=segment.samples, voiced_ms=segment.speech_ms)
-        try:
-            deadline = self._due(segment.settled_s) + INTERIM_WANTED_S
-            self._interim = self._parts.scheduler.submit(Urgency.INTERIM, deadline, work)
-        except TooManyStreams:
-            return  # interims are what is left out when there is too much to do
-        self._interim.add_done_callback(partial(self._tell_interim, segment))
-
-    def _tell_interim(self, segment: HeardSegment, done: asyncio.Future[str]) -> None:
-        if done.cancelled() or done.exception() is not None or not done.result():
-            return
+    def _tell_interim(self, segment: HeardSegment, text: str) -> None:
         if self._open is not None and self._open.number == segment.number:
             # Kept without its audio, to be said again.
-            self._last_interim = Interim(replace(segment, samples=NO_SAMPLES), done.result())
+            self._last_interim = Interim(replace(segment, samples=NO_SAMPLES), text)
             self._put(self._last_interim)
-
-    def _drop_interim(self) -> None:
-        if self._interim is not None:
-            self._interim.cancel()
-            self._interim = None

@@ -71,6 +71,18 @@ def test_it_settles_no_earlier_than_the_decoded_end_and_not_in_the_future(stop_h
     assert 30 * FRAME_SAMPLES < decision.end <= decision.settled <= endpointer.position
 
 
+@pytest.mark.parametrize("stop_history_ms", [96, 320, 600, 2_000])
+def test_it_knows_where_a_segment_will_end_before_it_ends(stop_history_ms: int) -> None:
+    endpointer = Endpointer(EndpointingOptions(stop_history_ms=stop_history_ms))
+    push_until_decided(endpointer, [SPEECH] * 30)
+    assert endpointer.likely_end is None
+    foretold: set[int | None] = set()
+    while (decision := endpointer.push(SILENCE)) is None:
+        foretold.add(endpointer.likely_end)
+    assert isinstance(decision, SegmentEnded)
+    assert foretold - {None} == {decision.end}
+
+
 def test_a_short_pause_does_not_end_a_segment() -> None:
     endpointer = Endpointer(DEFAULT)
     assert push_until_decided(endpointer, ([SPEECH] * 10 + [SILENCE] * 15) * 4) is None

@@ -64,8 +64,41 @@ async def test_finals_run_before_interims_and_by_deadline() -> None:
     assert order == ["final 3", "final 9", "interim 0", "interim 1"]
 
 
+async def test_a_likely_final_runs_before_interims_and_among_finals_once_promoted() -> None:
+    scheduler, gate, order = Scheduler([QuietEngine()], 20), Gate(), list[str]()
+    try:
+        first = scheduler.submit(Urgency.FINAL, 0, gate)
+        await asyncio.to_thread(gate.entered.wait, 10)
+        interim = scheduler.submit(Urgency.INTERIM, 0, noting(order, "interim"))
+        likely = scheduler.submit(Urgency.LIKELY_FINAL, 0, noting(order, "likely"))
+        promoted = scheduler.submit(Urgency.LIKELY_FINAL, 9, noting(order, "promoted"))
+        final = scheduler.submit(Urgency.FINAL, 5, noting(order, "final"))
+        scheduler.promote(promoted, 3)
+        scheduler.promote(first, 3)  # runs already: nothing to do
+        gate.released.set()
+        await asyncio.gather(first, interim, likely, promoted, final)
+    finally:
+        scheduler.close()
+    assert order == ["promoted", "final", "likely", "interim"]
+
+
+async def test_a_thread_too_many_for_the_cores_leaves_finals_alone() -> None:
+    scheduler, gate = Scheduler([QuietEngine(), QuietEngine()], 20, cores=1), Gate()
+    try:
+        running = scheduler.submit(Urgency.FINAL, 0, gate)
+        await asyncio.to_thread(gate.entered.wait, 10)
+        waiting = scheduler.submit(Urgency.FINAL, 0, lambda _: "second final")
+        assert await scheduler.submit(Urgency.INTERIM, 0, lambda _: "interim") == "interim"
+        assert not waiting.done()
+        gate.released.set()
+        assert (await running, await waiting) == ("let go", "second final")
+    finally:
+        gate.released.set()
+        scheduler.close()
+
+
 async def test_interims_leave_one_thread_to_finals() -> None:
-    scheduler, gate = Scheduler([QuietEngine(), QuietEngine()], 20), Gate()
+    scheduler, gate = Scheduler([QuietEngine(), QuietEngine()], 20, cores=2), Gate()
     try:
         running = scheduler.submit(Urgency.INTERIM, 0, gate)
         await asyncio.to_thread(gate.entered.wait, 10)

@@ -27,7 +27,6 @@ T = TypeVar("T")
 CHUNK_S = CHUNK_BYTES / 32_000
 SPEECH_S = 11.0
 SPEECH = np.tile(np.array([12_000, -12_000], "<i2"), round(SPEECH_S * 8_000)).tobytes()
-PAUSE = bytes(32_000)
 TEXT = "Hello there."
 
 Results = list[riva_asr_pb2.StreamingRecognitionResult]
@@ -68,9 +67,8 @@ async def results_of(hearing: ThreadPoolExecutor, *, interims: int, interim_resu
     """All that a stream says to one utterance while so many interims have their turn."""
 
     async def requests() -> AsyncIterator[riva_asr_pb2.StreamingRecognizeRequest]:
-        pcm = SPEECH + PAUSE
-        for at in range(0, len(pcm), CHUNK_BYTES):
-            yield riva_asr_pb2.StreamingRecognizeRequest(audio_content=pcm[at : at + CHUNK_BYTES])
+        for at in range(0, len(SPEECH), CHUNK_BYTES):
+            yield riva_asr_pb2.StreamingRecognizeRequest(audio_content=SPEECH[at : at + CHUNK_BYTES])
 
     options = check_config(streaming_config().config, "", interim_results)
     listener = Listener(options.audio_input(), LoudnessDetector(), options.endpointing)
