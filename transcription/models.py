@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
@@ -18,6 +19,7 @@ from transcription.audio import AudioFormat, Encoding
 
 KEY_PREFIX_CHARACTERS = 8
 KEY_SECRET_BYTES = 32
+LONG_SESSION_MS = 600_000
 
 
 class ApiKey(models.Model):
@@ -111,6 +113,7 @@ class TranscriptionSession(models.Model):
         null=True,
         blank=True,
         related_name="transcription_sessions",
+        db_index=False,  # session_owner_newest begins with it
     )
     api_key = models.ForeignKey(
         ApiKey,
@@ -119,6 +122,7 @@ class TranscriptionSession(models.Model):
         null=True,
         blank=True,
         related_name="transcription_sessions",
+        db_index=False,  # session_key_newest begins with it
     )
     client_address = models.GenericIPAddressField(_("client address"), null=True, blank=True)
     user_agent = models.CharField(_("client program"), max_length=400, blank=True)
@@ -194,10 +198,19 @@ class TranscriptionSession(models.Model):
             ("stop_transcriptionsession", _("Can stop live sessions")),
             ("export_transcriptionsession", _("Can export transcripts")),
         ]
+        # No column of them moves with a commit: PostgreSQL then updates the row in place and touches no index.
         indexes: ClassVar = [
+            # The list, a page at a time, and the figures of today.
             models.Index(fields=["-created_at", "-id"], name="session_newest"),
-            models.Index(fields=["state", "worker"], name="session_state_worker"),
-            models.Index(fields=["state", "resume_until"], name="session_state_resume_until"),
+            # The list by state. Live and detached sessions are few, so it also serves admission and the reaper.
+            models.Index(fields=["state", "-created_at", "-id"], name="session_state_newest"),
+            # The list by language, and which languages there are.
+            models.Index(fields=["language", "-created_at", "-id"], name="session_language_newest"),
+            # The list of long ones, of which there are few among many.
+            models.Index(
+                fields=["-created_at", "-id"], name="session_long_newest", condition=Q(audio_ms__gte=LONG_SESSION_MS)
+            ),
+            # What somebody without wider permissions sees: their own, and those made with their keys.
             models.Index(fields=["owner", "-created_at"], name="session_owner_newest"),
             models.Index(fields=["api_key", "-created_at"], name="session_key_newest"),
         ]
@@ -227,7 +240,11 @@ class TranscriptSegment(models.Model):
     """A stored final result. `asr_text` and `words` are the machine's and never change; people correct `text`."""
 
     session = models.ForeignKey(
-        TranscriptionSession, models.CASCADE, verbose_name=_("session"), related_name="segments"
+        TranscriptionSession,
+        models.CASCADE,
+        verbose_name=_("session"),
+        related_name="segments",
+        db_index=False,  # segment_index_once_per_session begins with it
     )
     index = models.PositiveIntegerField(_("segment"))
     epoch = models.PositiveIntegerField(_("epoch"), default=0)
@@ -258,6 +275,14 @@ class TranscriptSegment(models.Model):
         ordering: ClassVar = ["session", "index"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["session", "index"], name="segment_index_once_per_session"),
+        ]
+        indexes: ClassVar = [
+            # What the admin's filters look for among millions. A new segment is none of these, and not in it.
+            models.Index(
+                fields=["session", "index"],
+                name="segment_remarkable",
+                condition=Q(reviewed=True) | Q(tail=True) | Q(promoted=True) | ~Q(text=F("asr_text")),
+            ),
         ]
 
     def __str__(self) -> str:

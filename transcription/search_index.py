@@ -30,6 +30,8 @@ class Indexed(NamedTuple):
 SEGMENT_TEXT = Indexed("transcription_transcriptsegment", "text", "transcription_segment_search")
 SESSION_TITLE = Indexed("transcription_transcriptionsession", "title", "transcription_title_search")
 ALL_INDEXED = (SEGMENT_TEXT, SESSION_TITLE)
+# Ids by their beginning, in any case.
+ID_INDEX: Final = "transcription_id_search"
 
 
 def create(connection: BaseDatabaseWrapper) -> None:
@@ -44,6 +46,18 @@ def create(connection: BaseDatabaseWrapper) -> None:
                 for statement in _sqlite_statements(indexed):
                     cursor.execute(statement, None)
                 cursor.execute(f"INSERT INTO {indexed.name}({indexed.name}) VALUES ('rebuild')")  # noqa: S608
+    create_id_index(connection)
+
+
+def create_id_index(connection: BaseDatabaseWrapper, *, concurrently: bool = False) -> None:
+    """Make the index of ids if it is missing. concurrently: without a lock on PostgreSQL, outside a transaction.
+
+    It answers `public_id__istartswith` as Django writes it for either database.
+    """
+    key = "upper(public_id::text) text_pattern_ops" if connection.vendor == "postgresql" else "public_id COLLATE NOCASE"
+    how = "CONCURRENTLY " if concurrently and connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE INDEX {how}IF NOT EXISTS {ID_INDEX} ON {SESSION_TITLE.table} ({key})")
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
@@ -56,19 +70,20 @@ def drop(connection: BaseDatabaseWrapper) -> None:
                 for event in EVENTS:
                     cursor.execute(f"DROP TRIGGER IF EXISTS {indexed.name}_{event}")
                 cursor.execute(f"DROP TABLE IF EXISTS {indexed.name}")
+        cursor.execute(f"DROP INDEX IF EXISTS {ID_INDEX}")
 
 
 def repair(connection: BaseDatabaseWrapper) -> bool:
-    """Make the index again where a later migration took its triggers away; True if it had to.
+    """Make the index again where a later migration took a part of it away; True if it had to.
 
-    On SQLite Django changes a table by making a new one and dropping the old, and its triggers with it.
+    On SQLite Django changes a table by making a new one and dropping the old, with its triggers and other indexes.
     """
     if connection.vendor != "sqlite":
         return False
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE name LIKE 'transcription_%%_search%%'", [])
+        cursor.execute("SELECT name FROM sqlite_master WHERE name LIKE 'transcription_%%search%%'", [])
         found = {name for (name,) in cursor.fetchall()}
-    wanted = {f"{indexed.name}_{event}" for indexed in ALL_INDEXED for event in EVENTS}
+    wanted = {ID_INDEX} | {f"{indexed.name}_{event}" for indexed in ALL_INDEXED for event in EVENTS}
     if wanted <= found or SEGMENT_TEXT.name not in found:
         return False
     create(connection)

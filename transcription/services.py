@@ -125,7 +125,7 @@ def _ended(state: str, reason: str) -> dict[str, Any]:
 
 def _delete_in_pieces(rows: Any) -> None:
     """Without signals: they would write the deleted text into the history."""
-    while ids := list(rows.order_by("pk").values_list("pk", flat=True)[:SEGMENTS_DELETED_AT_ONCE]):
+    while ids := list(rows.order_by().values_list("pk", flat=True)[:SEGMENTS_DELETED_AT_ONCE]):
         piece = rows.model._default_manager.filter(pk__in=ids)
         piece._raw_delete(piece.db)
 
