@@ -26,7 +26,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from transcription.errors import NotAllowed, NotFound
-from transcription.models import TranscriptionSession
+from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _own(who: Who, user: User | AnonymousUser | None) -> Q:
     if user is not None:
         if not user.is_authenticated or not user.is_active:
             return NOTHING
-        return Q(owner=user.pk) | Q(api_key__owner=user.pk)
+        return owned_by(user.pk)
     if isinstance(who, (User, AnonymousUser)):
         return NOTHING
     match who.kind:
@@ -148,6 +148,15 @@ def _own(who: Who, user: User | AnonymousUser | None) -> Q:
         case "local":
             return Q(owner=None, api_key=None)
     return NOTHING
+
+
+def owned_by(user_id: int) -> Q:
+    """Sessions under a user's name or made with their keys.
+
+    The keys are looked up before: a condition over both tables could use neither index.
+    """
+    keys = list(ApiKey.objects.filter(owner=user_id).values_list("pk", flat=True))
+    return Q(owner=user_id) | Q(api_key__in=keys) if keys else Q(owner=user_id)
 
 
 def _user(who: Who) -> User | AnonymousUser | None:

@@ -14,9 +14,10 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.options import ShowFacets
+from django.contrib.auth import get_user_model
 from django.core.paginator import Paginator
 from django.db import models
-from django.db.models import Avg, OuterRef, QuerySet, Subquery
+from django.db.models import Avg, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.forms import ModelForm, Textarea
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -39,14 +40,17 @@ from transcription.admin_display import (
     state_badge,
     with_second_line,
 )
-from transcription.admin_filters import ConfidenceFilter, EditedFilter, ErrorFilter
+from transcription.admin_filters import ConfidenceFilter, DialectFilter, EditedFilter, ErrorFilter
+from transcription.admin_lists import CappedListMixin, SegmentList
 from transcription.corrections import keep_machine_version
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment, Worker
-from transcription.search import parse_terms, search_sessions, segments_matching
+from transcription.search import search_segments, search_sessions
 
 ROWS_PER_PAGE = 50
 MAX_STOPPED_AT_ONCE = 200
+# Of a term in the names of users.
+MAX_USERS_FOUND = 100
 METADATA_TERM = re.compile(r"([\w.-]{1,200}):(.{1,200})")
 
 admin.site.site_header = settings.CONFIG.project_name
@@ -72,7 +76,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 @admin.register(TranscriptionSession)
-class TranscriptionSessionAdmin(admin.ModelAdmin):
+class TranscriptionSessionAdmin(CappedListMixin, admin.ModelAdmin):
     list_display = (
         "name", "state_and_reason", "started", "length", "word_count", "mean_confidence", "who", "open",
     )  # fmt: skip
@@ -80,7 +84,7 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         "state",
         ErrorFilter,
         ("language", admin.AllValuesFieldListFilter),
-        ("dialect", admin.AllValuesFieldListFilter),
+        DialectFilter,
         ("api_key", admin.RelatedOnlyFieldListFilter),
         ("owner", admin.RelatedOnlyFieldListFilter),
     )
@@ -163,16 +167,16 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        found = search_sessions(queryset, term, readable=access.visible_sessions(request.user))
+        others = []
         if "\0" not in term:
-            found = found | queryset.filter(owner__username__icontains=term)
+            everything = TranscriptionSession.objects.order_by()
+            users = get_user_model().objects.filter(username__icontains=term)
+            others.append(everything.filter(owner__in=users.order_by("pk")[:MAX_USERS_FOUND]))
             if match := METADATA_TERM.fullmatch(term):
-                by_metadata = queryset.alias(wanted=KeyTransform(match[1], "metadata"))
-                found = queryset.filter(
-                    models.Q(pk__in=found.values("pk"))
-                    | models.Q(pk__in=by_metadata.filter(wanted=match[2].strip()).values("pk"))
-                )
-        return found, False
+                by_metadata = everything.alias(wanted=KeyTransform(match[1], "metadata"))
+                others.append(by_metadata.filter(wanted=match[2].strip()))
+        readable = access.visible_sessions(request.user)
+        return search_sessions(queryset, term, readable=readable, others=others), False
 
     @admin.display(description=gettext_lazy("session"), ordering="title")
     def name(self, session: TranscriptionSession) -> str:
@@ -236,9 +240,15 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The means of the shown page alone: over the whole list they would cost a pass over all segments."""
         changelist = super().get_changelist_instance(request)
-        segments = TranscriptSegment.objects.filter(session=OuterRef("pk")).order_by().values("session")
-        mean = Subquery(segments.annotate(mean=Avg("confidence")).values("mean"))
-        changelist.result_list = changelist.result_list.annotate(mean_of_confidence=mean)
+        if changelist.query:
+            # The years of all that is found would have to be read before its first page.
+            changelist.date_hierarchy = None
+        shown = list(changelist.result_list)
+        segments = TranscriptSegment.objects.filter(session__in=[session.pk for session in shown])
+        means = dict(segments.order_by().values_list("session").annotate(Avg("confidence")))
+        for session in shown:
+            session.mean_of_confidence = means.get(session.pk)
+        changelist.result_list = shown
         return changelist
 
     def change_view(
@@ -355,19 +365,20 @@ class TranscriptionSessionAdmin(admin.ModelAdmin):
 
 
 @admin.register(TranscriptSegment)
-class TranscriptSegmentAdmin(SimpleHistoryAdmin):
+class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
     list_display = (
         "short_text", "session_name", "index", "start", "speaker", "confidence", "is_corrected", "reviewed",
     )  # fmt: skip
     list_filter = ("reviewed", EditedFilter, ConfidenceFilter, "tail", "promoted")
     search_fields = ("text",)
     search_help_text = gettext_lazy("Words of the current text")
-    date_hierarchy = "created_at"
+    # Neither dates nor facets nor other orders: each would read the whole table, which is the largest by far.
     ordering = ("-session_id", "index")
+    sortable_by = ()
     list_select_related = ("session",)
     list_per_page = ROWS_PER_PAGE
     show_full_result_count = False
-    show_facets = ShowFacets.ALLOW
+    show_facets = ShowFacets.NEVER
     actions = None
     change_form_template = "admin/transcription/transcriptsegment/change_form.html"
     object_history_list_template = "admin/transcription/transcriptsegment/history_list.html"
@@ -400,6 +411,9 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):
             return segments
         return segments.filter(session__in=access.visible_sessions(request.user))
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SegmentList]:
+        return SegmentList
+
     def get_readonly_fields(self, request: HttpRequest, obj: TranscriptSegment | None = None) -> tuple[str, ...]:
         fields = [field for _name, options in self.fieldsets for field in options["fields"]]
         return tuple(field for field in fields if field not in self.EDITABLE)
@@ -416,8 +430,7 @@ class TranscriptSegmentAdmin(SimpleHistoryAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if not search_term.strip():
             return queryset, False
-        terms = parse_terms(search_term)
-        return (queryset.filter(pk__in=segments_matching(terms)) if terms else queryset.none()), False
+        return search_segments(queryset, search_term), False
 
     def save_model(self, request: HttpRequest, obj: TranscriptSegment, form: ModelForm[Any], change: bool) -> None:
         # Compared with what is stored: when a version is restored the form itself has no change.

@@ -10,9 +10,12 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from transcription.dialects.native import NativeDialect
 from transcription.models import TranscriptSegment
 
 LOW_CONFIDENCE = 0.8
+# Every name that a session's dialect may have.
+DIALECTS = (NativeDialect.name,)
 
 
 class EditedFilter(admin.SimpleListFilter):
@@ -55,6 +58,19 @@ class ConfidenceFilter(admin.SimpleListFilter):
             case "unknown":
                 return queryset.filter(confidence=None)
         return queryset
+
+
+class DialectFilter(admin.SimpleListFilter):
+    """What the client spoke. The dialects are known; asking the table for them would read it whole."""
+
+    title = _("dialect")
+    parameter_name = "dialect"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(name, name) for name in DIALECTS] if len(DIALECTS) > 1 else ()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(dialect=self.value()) if self.value() else queryset
 
 
 class ErrorFilter(admin.SimpleListFilter):

@@ -41,6 +41,7 @@ from transcription.exports import transcript_response
 from transcription.models import TranscriptionSession
 from transcription.principals import Principal
 from transcription.search import search_sessions
+from transcription.session_list import first_rows
 
 COMMON_ERRORS = frozenset({401, 403, 422, 500, 507})
 ONE_SESSION_ERRORS = COMMON_ERRORS | {404}
@@ -159,8 +160,7 @@ def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> Sessi
     sessions = search_sessions(sessions, filters.q, readable=visible_sessions(principal))
     if filters.cursor:
         sessions = sessions.filter(Cursor.parse(filters.cursor).conditions())
-    ordered = sessions.select_related("owner", "api_key").order_by("-created_at", "-pk")
-    found = list(ordered[: filters.limit + 1])
+    found = first_rows(sessions.order_by("-created_at", "-pk"), filters.limit + 1)
     page = found[: filters.limit]
     has_more = len(found) > len(page)
     return SessionPage(

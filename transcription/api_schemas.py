@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field
 from transcription.errors import BadConfig
 from transcription.models import TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN, LanguageCode, TranscriptionConfig
+from transcription.session_list import older_than, stored_languages
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
@@ -78,7 +79,8 @@ class SessionFilters(Schema):
         if self.state is not None:
             conditions &= Q(state=self.state)
         if self.language is not None:
-            conditions &= Q(language__iexact=self.language)
+            same = [stored for stored in stored_languages(self.language) if len(stored) == len(self.language)]
+            conditions &= Q(language__in=same)
         if self.since is not None:
             conditions &= Q(created_at__gte=self.since)
         if self.until is not None:
@@ -108,7 +110,7 @@ class Cursor(NamedTuple):
         return base64.urlsafe_b64encode(f"{self.created_at.isoformat()}|{self.pk}".encode()).decode()
 
     def conditions(self) -> Q:
-        return Q(created_at__lt=self.created_at) | Q(created_at=self.created_at, pk__lt=self.pk)
+        return older_than(self.created_at, self.pk)
 
 
 class SessionAnswer(Schema):

@@ -12,15 +12,19 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from transcription.access import Who, listed_sessions, visible_sessions
-from transcription.models import TranscriptionSession
-from transcription.search import Hit, search_segments, search_sessions
+from transcription.access import Who, listed_sessions, owned_by, visible_sessions
+from transcription.models import LONG_SESSION_MS, TranscriptionSession
+from transcription.search import Hit, find_hits, search_sessions
 
 PAGE_SIZE = 50
 MAX_COUNT = 1000
+# Of a search, where counting reads segments.
+MAX_FOUND_COUNT = 200
 HITS_PER_SESSION = 3
 # Of a transcript, on one page of it: what a browser shows with ease.
 SEGMENTS_PER_PART = 1000
+# What a list tells of a session besides its own row.
+FACTS = ("owner", "api_key__owner")
 
 State = TranscriptionSession.State
 
@@ -57,16 +61,18 @@ class SessionFilterForm(forms.Form):
         """The sessions that match, of those `who` may see; fields that are wrong filter nothing."""
         self.is_valid()
         asked = self.cleaned_data
-        sessions = find(who, asked.get("q", "")).filter(_started(asked))
+        text = asked.get("q", "")
+        # Searching texts that may not be read would tell their words.
+        sessions = (visible_sessions(who) if text.strip() else listed_sessions(who)).filter(_started(asked))
         if asked.get("state"):
             sessions = sessions.filter(state=asked["state"])
         if asked.get("language"):
-            sessions = sessions.filter(language__istartswith=asked["language"])
+            sessions = sessions.filter(language__in=stored_languages(asked["language"]))
         if asked.get("length"):
-            sessions = sessions.filter(audio_ms__gte=asked["length"] * 1000)
+            sessions = sessions.filter(lasted(asked["length"] * 1000))
         if asked.get("mine") and user_id is not None:
-            sessions = sessions.filter(Q(owner=user_id) | Q(api_key__owner=user_id))
-        return sessions
+            sessions = sessions.filter(owned_by(user_id))
+        return search_sessions(sessions, text)
 
     @property
     def is_filtering(self) -> bool:
@@ -78,12 +84,16 @@ class SessionFilterForm(forms.Form):
         return any(self.cleaned_data.get(name) for name in ("language", "since", "until", "length"))
 
 
-def find(who: Who, text: str) -> QuerySet[TranscriptionSession]:
-    """All listed sessions without a text; with one those that match, of sessions whose text may be read.
+def lasted(least_ms: int) -> Q:
+    """Sessions with so much audio; the long ones are told as their index tells them."""
+    long_enough = Q(audio_ms__gte=least_ms)
+    return Q(audio_ms__gte=LONG_SESSION_MS) & long_enough if least_ms >= LONG_SESSION_MS else long_enough
 
-    Searching texts that may not be read would tell their words.
-    """
-    return search_sessions(visible_sessions(who), text) if text.strip() else listed_sessions(who)
+
+def stored_languages(beginning: str) -> list[str]:
+    """Languages of stored sessions that begin so, in any case; there are few, and each is one range of its index."""
+    languages = TranscriptionSession.objects.order_by().values_list("language", flat=True).distinct()
+    return [language for language in languages if language.lower().startswith(beginning.lower())]
 
 
 def _started(asked: dict[str, Any]) -> Q:
@@ -116,20 +126,32 @@ class Page:
 
 def read_page(sessions: QuerySet[TranscriptionSession], *, before: str = "", after: str = "") -> Page:
     """The page before or after a place (older, newer of another page); the newest for none, or for nonsense."""
-    rows = sessions.select_related("owner", "api_key__owner")
+    rows = sessions
     place = parse_place(after)
     if place:
         created_at, pk = place
-        newer = rows.filter(Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=pk))
-        found = list(newer.order_by("created_at", "pk")[: PAGE_SIZE + 1])
+        newer = rows.filter(Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(pk__gt=pk)))
+        found = first_rows(newer.order_by("created_at", "pk"), PAGE_SIZE + 1)
         if len(found) > PAGE_SIZE:
             return _page(found[:PAGE_SIZE][::-1], has_older=True, has_newer=True)
         # The newest page is always full, so that going back ends where one began.
     elif place := parse_place(before):
         created_at, pk = place
-        rows = rows.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=pk))
-    found = list(rows.order_by("-created_at", "-pk")[: PAGE_SIZE + 1])
+        rows = rows.filter(older_than(created_at, pk))
+    found = first_rows(rows.order_by("-created_at", "-pk"), PAGE_SIZE + 1)
     return _page(found[:PAGE_SIZE], has_older=len(found) > PAGE_SIZE, has_newer=bool(before) and not after)
+
+
+def first_rows(sessions: QuerySet[TranscriptionSession], limit: int) -> list[TranscriptionSession]:
+    """The first rows of a list. They are chosen by their keys, so that what is not shown is neither read nor joined."""
+    chosen = sessions.select_related(None).values("pk")[:limit]
+    ordering = sessions.query.order_by
+    return list(TranscriptionSession.objects.filter(pk__in=chosen).select_related(*FACTS).order_by(*ordering))
+
+
+def older_than(created_at: datetime, pk: int) -> Q:
+    """What comes after a session in the list. The first condition alone tells an index where to begin."""
+    return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lt=pk))
 
 
 def _page(sessions: list[TranscriptionSession], *, has_older: bool, has_newer: bool) -> Page:
@@ -154,10 +176,10 @@ def parse_place(text: str) -> tuple[datetime, int] | None:
     return (created_at, number) if timezone.is_aware(created_at) and 0 <= number < 2**63 else None
 
 
-def capped_count(sessions: QuerySet[TranscriptionSession]) -> tuple[int, bool]:
-    """How many there are, and whether there are more: counting stops at MAX_COUNT."""
-    count = sessions.order_by()[: MAX_COUNT + 1].count()
-    return min(count, MAX_COUNT), count > MAX_COUNT
+def capped_count(sessions: QuerySet[TranscriptionSession], limit: int = MAX_COUNT) -> tuple[int, bool]:
+    """How many there are, and whether there are more: counting stops at limit."""
+    count = sessions.order_by()[: limit + 1].count()
+    return min(count, limit), count > limit
 
 
 def hits_by_session(who: Who, text: str, sessions: Iterable[TranscriptionSession]) -> dict[int, list[Hit]]:
@@ -165,9 +187,4 @@ def hits_by_session(who: Who, text: str, sessions: Iterable[TranscriptionSession
     if not text.strip():
         return {}
     readable = visible_sessions(who).filter(pk__in=[session.pk for session in sessions])
-    hits: dict[int, list[Hit]] = {}
-    for hit in search_segments(text, readable, limit=PAGE_SIZE * HITS_PER_SESSION):
-        of_session = hits.setdefault(hit.session.pk, [])
-        if len(of_session) < HITS_PER_SESSION:
-            of_session.append(hit)
-    return hits
+    return find_hits(text, readable, per_session=HITS_PER_SESSION)

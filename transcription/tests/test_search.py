@@ -16,24 +16,35 @@ from transcription import search_index
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.search import (
     MAX_TERMS,
+    SAMPLED_SESSIONS,
     Hit,
     Piece,
+    find_hits,
     make_snippet,
     parse_terms,
     search_segments,
     search_sessions,
 )
-from transcription.tests.rows import add_segments, make_session
+from transcription.tests.rows import add_segments, make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
 def found(text: str) -> set[TranscriptionSession]:
-    return set(search_sessions(TranscriptionSession.objects.all(), text))
+    """What both ways of searching find, which is the same."""
+    sessions = TranscriptionSession.objects.all()
+    by_walk = set(search_sessions(sessions, text))
+    assert set(search_sessions(sessions, text, sample=0)) == by_walk
+    segments = TranscriptSegment.objects.all()
+    assert set(search_segments(segments, text)) == set(search_segments(segments, text, sample=0))
+    return by_walk
 
 
-def hits(text: str, **kwargs: int) -> list[Hit]:
-    return search_segments(text, TranscriptionSession.objects.all(), **kwargs)
+def hits(text: str, per_session: int = 3) -> list[Hit]:
+    """Newest session first."""
+    sessions = list(TranscriptionSession.objects.all())
+    found = find_hits(text, sessions, per_session=per_session)
+    return [hit for session in sessions for hit in found.get(session.pk, [])]
 
 
 def test_a_session_is_found_by_words_of_one_segment_in_any_order() -> None:
@@ -162,27 +173,28 @@ def test_a_segment_of_any_length_can_be_stored() -> None:
     assert found("x" * 5000) == {session}
 
 
-def test_hits_come_newest_session_first_in_order_and_no_more_than_asked() -> None:
+def test_hits_come_in_order_and_no_more_of_a_session_than_asked() -> None:
     now = timezone.now()
-    old = make_session("apple one", "apple two", created_at=now - timedelta(days=1))
-    new = make_session("apple three", created_at=now)
-    assert [(hit.session, hit.segment.index) for hit in hits("apple")] == [(new, 0), (old, 0), (old, 1)]
-    assert len(hits("apple", limit=2)) == 2
+    old = make_session(*["apple"] * 5, created_at=now - timedelta(days=1))
+    new = make_session("pear", "apple pie", created_at=now)
+    found = [(hit.segment.session_id, hit.segment.index) for hit in hits("apple", per_session=2)]
+    assert found == [(new.pk, 1), (old.pk, 0), (old.pk, 1)]
 
 
 def test_hits_come_from_the_sessions_given_only() -> None:
     make_session("hidden apple")
     mine = make_session("my apple")
-    only = TranscriptionSession.objects.filter(pk=mine.pk)
-    assert [hit.session for hit in search_segments("apple", only)] == [mine]
+    assert set(find_hits("apple", [mine], per_session=3)) == {mine.pk}
 
 
 def test_text_that_may_not_be_read_is_not_found_by_it_but_its_title_is() -> None:
     session = make_session("secret", title="Board")
-    none = TranscriptionSession.objects.none()
+    none = TranscriptionSession.objects.filter(owner=make_user())
     everything = TranscriptionSession.objects.all()
-    assert not search_sessions(everything, "secret", readable=none).exists()
-    assert search_sessions(everything, "board", readable=none).get() == session
+    for sample in (SAMPLED_SESSIONS, 0):
+        assert not search_sessions(everything, "secret", readable=none, sample=sample).exists()
+        assert search_sessions(everything, "board", readable=none, sample=sample).get() == session
+        assert search_sessions(everything, "secret", readable=everything, sample=sample).get() == session
 
 
 def test_a_snippet_marks_whole_words_and_keeps_the_text_as_it_is() -> None:
