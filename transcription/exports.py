@@ -12,6 +12,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
+from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
@@ -30,8 +31,8 @@ CONTENT_TYPES = {
     "json": "application/json",
 }
 ZIP_CONTENT_TYPE = "application/zip"
-# Segments read from the database at once.
-ROWS_PER_READ = 500
+# Segments read from the database at once; with the times of their words each takes some 10 kB.
+ROWS_PER_READ = 200
 # Pieces handed to the event loop at once: each visit to the database's thread costs about 0.1 ms.
 PIECES_PER_SEND = 200
 MAX_ZIPPED_SESSIONS = 500
@@ -86,8 +87,12 @@ async def _in_batches(pieces: Iterable[str | bytes]) -> AsyncIterator[bytes]:
     iterator = iter(pieces)
 
     def read() -> bytes:
-        batch = islice(iterator, PIECES_PER_SEND)
-        return b"".join(piece.encode() if isinstance(piece, str) else piece for piece in batch)
+        try:
+            batch = islice(iterator, PIECES_PER_SEND)
+            return b"".join(piece.encode() if isinstance(piece, str) else piece for piece in batch)
+        finally:
+            # Back to the pool: a few clients that read slowly would otherwise hold all of its connections.
+            close_old_connections()
 
     # thread_sensitive: the request's own thread, which holds its database connection.
     while batch := await sync_to_async(read, thread_sensitive=True)():
@@ -138,7 +143,13 @@ class _Sink(io.RawIOBase):
 
 
 def _segments(session: TranscriptionSession) -> Iterator[TranscriptSegment]:
-    return session.segments.order_by("index").iterator(chunk_size=ROWS_PER_READ)
+    """In order, some at a time: no cursor and no transaction stays open while a slow client reads."""
+    segments = session.segments.order_by("index").defer("alternatives")
+    rows = list(segments[:ROWS_PER_READ])
+    while rows:
+        last = rows[-1].index
+        yield from rows
+        rows = list(segments.filter(index__gt=last)[:ROWS_PER_READ])
 
 
 def _write_txt(session: TranscriptionSession) -> Iterator[str]:
@@ -188,12 +199,12 @@ def _write_json(session: TranscriptionSession) -> Iterator[str]:
         yield (",\n" if spans else "\n") + _dump(_segment_json(segment))
         spans.append(Span(segment.start_ms, segment.end_ms))
     ledger = build_ledger(session, spans)
-    tail = {
-        "audio_ms": ledger.audio_ms,
-        "gaps": [gap._asdict() for gap in ledger.lost],
-        "coverage": [interval._asdict() for interval in ledger.intervals],
-    }
-    yield "\n], " + _dump(tail)[1:] + "\n"
+    yield '\n], "audio_ms": ' + str(ledger.audio_ms)
+    yield ', "gaps": ' + json.dumps([gap._asdict() for gap in ledger.lost])
+    yield ', "coverage": ['
+    for number, interval in enumerate(ledger.intervals):
+        yield (", " if number else "") + _dump(interval._asdict())
+    yield "]}\n"
 
 
 def _segment_json(segment: TranscriptSegment) -> dict[str, Any]:
