@@ -118,9 +118,9 @@ def speak(
         cwd=BASE_DIR,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, TOOL_CPUS),  # noqa: PLW1509 - before any thread
+        preexec_fn=lambda: os.sched_setaffinity(0, TOOL_CPUS),
     )
-    assert client.stdout is not None  # noqa: S101 - it was asked for
+    assert client.stdout is not None
     marks = []
     last = ""
     for line in client.stdout:
@@ -151,9 +151,9 @@ class ScriptedRiva:
             cwd=BASE_DIR,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, TOOL_CPUS),  # noqa: PLW1509 - before any thread
+            preexec_fn=lambda: os.sched_setaffinity(0, TOOL_CPUS),
         )
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        assert self._process.stdout is not None
         self.address = self._process.stdout.readline().split()[-1]
 
     def cpu_s(self) -> float:

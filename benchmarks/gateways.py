@@ -99,7 +99,7 @@ def running(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                preexec_fn=lambda: os.sched_setaffinity(0, cpus),  # noqa: PLW1509 - before any thread
+                preexec_fn=lambda: os.sched_setaffinity(0, cpus),
             )
         try:
             _wait_until_listening(process, port, log)

@@ -4,8 +4,8 @@
 
 Speaks just enough HTTP/2 for StreamingRecognize over plain text; every other method is UNIMPLEMENTED. Every stream
 hears the same words, so each answer is built once for all streams. An utterance is words and then silence, as where
-people speak; the last word of each result names the position of the audio that it covers: `position-1700`. On SIGTERM it prints its own time for each result as JSON: from audio having arrived to its result being
-handed to the kernel.
+people speak; the last word of each result names the position of the audio that it covers: `position-1700`. On SIGTERM
+it prints its own time for each result as JSON: from audio having arrived to its result being handed to the kernel.
 
 Frames and flow control: RFC 9113. Messages in frames: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 """
@@ -285,7 +285,7 @@ class RivaProtocol(asyncio.Protocol):
 
 
 def _audio_bytes(buffer: bytearray, at: int, end: int) -> int:
-    """How much audio a StreamingRecognizeRequest carries; audio_content (field 2) is its first field or there is none."""
+    """How much audio a StreamingRecognizeRequest carries: audio_content (field 2) comes first or not at all."""
     if at == end or buffer[at] != 0x12:
         return 0
     size, _ = _DecodeVarint(buffer, at + 1)

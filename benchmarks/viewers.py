@@ -1,6 +1,6 @@
 """Operators who watch the live page while a service is measured: their sockets read everything they are sent.
 
-    python -m benchmarks.viewers --port 8000 --count 20 --cookie sessionid=...
+python -m benchmarks.viewers --port 8000 --count 20 --cookie sessionid=...
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def watching(port: int, cookie: str, count: int, cpus: set[int]) -> Iterator[Non
         cwd=BASE_DIR,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, cpus),  # noqa: PLW1509 - before any thread
+        preexec_fn=lambda: os.sched_setaffinity(0, cpus),
     )
-    assert process.stdout is not None  # noqa: S101 - it was asked for
+    assert process.stdout is not None
     try:
         if not process.stdout.readline():
             raise RuntimeError("the viewers did not get in")

@@ -58,7 +58,10 @@ class Interruption(Enum):
 
 
 class Listener:
-    """Owns one session's streams, one at a time; everything is released when `run` ends."""
+    """Owns one session's streams, one at a time; everything is released when `run` ends.
+
+    wake: has the sender woken for new audio, now or together with others (WriteTick).
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class Listener:
         *,
         emit: Callable[[Event], None],
         on_sent: Callable[[], None],
+        wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float],
     ) -> None:
@@ -79,6 +83,7 @@ class Listener:
         self._watch = watch
         self._emit = emit
         self._on_sent = on_sent
+        self._wake = wake
         self._clock = clock
         self._outage = Outage(jitter=jitter)
         self._config: TranscriptionConfig | None = None
@@ -102,7 +107,7 @@ class Listener:
 
     def audio_came(self, now_s: float) -> None:
         self._heard_audio_at_s = now_s
-        self._wanted.set()
+        self._wake(self._wanted)
 
     def finalize(self) -> None:
         """End the current utterance with the audio received so far."""

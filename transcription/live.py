@@ -65,7 +65,7 @@ class LiveTranscription:
     """Owns the listener, the commits and the row of one session while it is live.
 
     taken: the session as it was found, where this connection takes one up again. resume_token: what the client
-    of a new session is given for that.
+    of a new session is given for that. wake: as for Listener.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class LiveTranscription:
         resume_window_s: float,
         taken: Taken | None = None,
         resume_token: str = "",
+        wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -126,6 +127,7 @@ class LiveTranscription:
             self._watch,
             emit=emit,
             on_sent=self._on_sent,
+            wake=wake,
             clock=clock,
             jitter=jitter,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, NoReturn
 
 import grpc
@@ -38,7 +38,7 @@ class RivaStream:
     capabilities is what the model declares, and right for good once the first result is there: a recogniser
     may say more in its initial metadata, which many send with their first response only.
 
-    gRPC cancels the whole call when a task that waits in a read or a write is cancelled, and reports a call
+    One task writes, another one reads. gRPC cancels the whole call when a task that waits in a read or a write is cancelled, and reports a call
     cancelled here as CancelledError. So every bound is a timer that records why and cancels the call, and
     `_fail` tells the two kinds of CancelledError apart.
     """
@@ -64,7 +64,8 @@ class RivaStream:
         self._converter = converter
         self._audio_format = config.audio_format
         self._write_timeout_s = write_timeout_s
-        self._writing = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._writing_since_s: float | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._answered_at_s = 0.0
         self._phase = Phase.OPENING
@@ -73,7 +74,7 @@ class RivaStream:
         self._given_up: TranscriptionError | None = None
         self._failure: TranscriptionError | None = None
         self._status = grpc.StatusCode.OK
-        self._ended = asyncio.get_running_loop().create_future()
+        self._ended = self._loop.create_future()
         call.add_done_callback(self._on_done)
         self._lease = lease
 
@@ -110,14 +111,7 @@ class RivaStream:
         if self._half_closed:
             return
         self._half_closed = True
-        async with self._writing:
-            self._watch_write(self._write_timeout_s)
-            try:
-                await self._call.done_writing()
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
-                await self._fail(error)
-            finally:
-                self._stop_watching_write()
+        await self._in_time(self._call.done_writing())
 
     async def results(self) -> AsyncIterator[Result]:
         """Ends when the recogniser ended the stream OK, asked to or not: the caller knows whether it half-closed."""
@@ -164,34 +158,39 @@ class RivaStream:
             writing.cancel()
 
     async def _write(self, request: Any) -> None:
-        async with self._writing:
-            if self._half_closed:
-                raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
-            self._watch_write(self._write_timeout_s)
-            try:
-                await self._call.write(request)
-            except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
-                await self._fail(error)
-            finally:
-                self._stop_watching_write()
+        if self._half_closed:
+            raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
+        await self._in_time(self._call.write(request))
+
+    async def _in_time(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Await a write, watched. The timer is one for many writes: one for each would cost more than the write."""
+        self._writing_since_s = self._loop.time()
+        if self._write_timer is None:
+            self._watch_writes(self._write_timeout_s)
+        try:
+            await writing
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+            await self._fail(error)
+        finally:
+            self._writing_since_s = None
 
     async def _read(self) -> Any | None:
         try:
             response = await self._call.read()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
             await self._fail(error)
-        self._answered_at_s = asyncio.get_running_loop().time()
+        self._answered_at_s = self._loop.time()
         return None if response is grpc.aio.EOF else response
 
     async def _hear_refusal(self, grace_s: float) -> None:
         """Wait until the recogniser accepts by metadata of its own, refuses, or has used its time for either."""
         metadata = asyncio.ensure_future(self._call.initial_metadata())
-        deadline = asyncio.get_running_loop().time() + grace_s
+        deadline = self._loop.time() + grace_s
         try:
             await asyncio.wait({metadata, self._ended}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
             # Empty metadata says nothing: a refusal brings it too, just before its status.
             if metadata.done() and not metadata.cancelled() and not metadata.result():
-                left_s = deadline - asyncio.get_running_loop().time()
+                left_s = deadline - self._loop.time()
                 await asyncio.wait({self._ended}, timeout=max(0.0, left_s))
         finally:
             metadata.cancel()
@@ -232,7 +231,7 @@ class RivaStream:
         return map_status(code, details, phase=self._phase, asked_model=self.config.model, secrets=self._secrets)
 
     def _watch(self, timeout_s: float, on_timeout: Any) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(timeout_s, on_timeout)
+        return self._loop.call_later(timeout_s, on_timeout)
 
     def _opening_timed_out(self) -> None:
         if self._lease.is_connected:
@@ -243,17 +242,17 @@ class RivaStream:
             code = grpc.StatusCode.UNAVAILABLE
         self._give_up(self._map(code, "took no config in time"))
 
-    def _watch_write(self, timeout_s: float) -> None:
-        self._write_timer = self._watch(timeout_s, self._writing_timed_out)
+    def _watch_writes(self, timeout_s: float) -> None:
+        self._write_timer = self._watch(timeout_s, self._check_write)
 
-    def _stop_watching_write(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-
-    def _writing_timed_out(self) -> None:
-        left_s = self._answered_at_s + self._write_timeout_s - asyncio.get_running_loop().time()
+    def _check_write(self) -> None:
+        self._write_timer = None
+        if self._writing_since_s is None:
+            # The next write begins to watch again.
+            return
+        left_s = max(self._answered_at_s, self._writing_since_s) + self._write_timeout_s - self._loop.time()
         if left_s > 0:
-            self._watch_write(left_s)
+            self._watch_writes(left_s)
             return
         logger.warning("recogniser %s takes no audio", self.recogniser)
         self._give_up(RecogniserSilent(_("The recogniser takes no more audio.")))
@@ -265,5 +264,7 @@ class RivaStream:
 
     def _on_done(self, _call: Any) -> None:
         self._lease.release()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
         if not self._ended.done():
             self._ended.set_result(None)
