@@ -30,6 +30,8 @@ CONNECT_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 # Connections are opened so many at a time: what is measured is speaking, not knocking.
 OPENING_AT_ONCE = 16
+# What the loop's timers can tell apart: less would be waited for by spinning.
+MIN_WAIT_S = 0.001
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 # How the scripted Riva says which audio a result covers.
 POSITION = re.compile(rb"position-(\d+)")
@@ -382,7 +384,7 @@ class Speaking:
         return self._began_s + number * self._chunk_s / len(self._speakers)
 
     def _schedule(self) -> None:
-        delay_s = max(0.0, self._due_s(self._next) - time.monotonic())
+        delay_s = max(MIN_WAIT_S, self._due_s(self._next) - time.monotonic())
         self._handle = self._loop.call_later(delay_s, self._send)
 
     def _send(self) -> None:

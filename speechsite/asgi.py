@@ -13,7 +13,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "speechsite.settings")
 django_application: Any = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.sessions import SessionMiddlewareStack  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from speechsite.drain import drain  # noqa: E402
@@ -61,7 +60,8 @@ drain.listen()
 
 # django-stubs and types-channels know different kinds of URL patterns.
 routes: list[Any] = [*websocket_urlpatterns, re_path(r"", cast(Any, refuse_unknown))]
-websocket_application: Any = SessionMiddlewareStack(URLRouter(routes))
+# No session middleware: it would look at each message that is sent, and sockets read the cookie themselves.
+websocket_application: Any = URLRouter(routes)
 
 application: Any = LoggedApplication(
     ProtocolTypeRouter(

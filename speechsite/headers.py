@@ -29,6 +29,9 @@ class EdgeHeaders:
             return
         headers = [header for header in scope["headers"] if header[0] not in HEARSAY_HEADERS]
         believed: Any = {**scope, "headers": headers}
+        if scope["type"] == "websocket":
+            await self.application(believed, receive, send)
+            return
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":

@@ -11,7 +11,7 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, MutableMapping
 from typing import Any
 
 import structlog
@@ -187,8 +187,11 @@ class _Exchange:
             self._close(int(message.get("code") or ABNORMAL_CLOSE))
         return message
 
-    async def send(self, message: Any) -> None:
+    def send(self, message: Any) -> Awaitable[None]:
         kind = message["type"]
+        # First, and without a coroutine of its own: results go this way.
+        if kind == "websocket.send":
+            return self._send(message)
         if kind in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
             message = self._with_request_id(message)
         if kind in ("http.response.start", "websocket.http.response.start"):
@@ -197,7 +200,7 @@ class _Exchange:
             self.accepted = True
         elif kind == "websocket.close" and not self.closed:
             self._close((message.get("code") or 1000) if self.accepted else REFUSED)
-        await self._send(message)
+        return self._send(message)
 
     def _close(self, status: int) -> None:
         self.status, self.closed = status, True

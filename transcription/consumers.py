@@ -324,7 +324,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         if self._gone:
             return
         try:
-            await self.send(text_data=text)
+            # Past two methods of the base class, which would do the same.
+            await self.base_send({"type": "websocket.send", "text": text})
         except (OSError, RuntimeError):
             # The server's ways of saying that the client has just gone, and that it closed the connection itself
             # (1009 to a huge message, 1011 to a peer that answers no ping).
@@ -344,7 +345,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         """Ends a connection that does not start in time; returns when it is read too slowly."""
         start_by_s = self._clock() + self._process.dialect_limits.start_timeout_ms / 1000
         while True:
-            await asyncio.sleep(min(WATCH_EVERY_S, max(MIN_WATCH_S, start_by_s - self._clock())))
+            left_s = start_by_s - self._clock() if not self._has_begun else WATCH_EVERY_S
+            await asyncio.sleep(min(WATCH_EVERY_S, max(MIN_WATCH_S, left_s)))
             if not self._has_begun and self._error is None and self._clock() >= start_by_s:
                 self._on_error(TimedOutClient("No start_transcription came in time.", reason="start_timeout"))
             try:

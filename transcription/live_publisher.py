@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import time
@@ -104,7 +105,6 @@ class LivePublisher:
             return None
         self._seq += 1
         message = {
-            "type": "live.delta",
             "worker": self._worker_id,
             "seq": self._seq,
             "whole": self._everything_wanted,
@@ -123,10 +123,12 @@ class LivePublisher:
         return new
 
     async def _publish(self, message: dict[str, Any]) -> None:
+        """The layer gets one text: it would copy or pack values one by one, for each process that watches."""
         layer: Any = get_channel_layer()
+        delta = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
         try:
             async with asyncio.timeout(LAYER_TIMEOUT_S):
-                await layer.group_send(VIEWS_GROUP, message)
+                await layer.group_send(VIEWS_GROUP, {"type": "live.delta", "delta": delta})
         except LAYER_ERRORS:
             metrics.LIVE_PUBLISH_DROPPED_TOTAL.inc()
             self._everything_wanted = True

@@ -156,7 +156,7 @@ class LiveViews:
                         channel = await layer.new_channel()
                         await layer.group_add(VIEWS_GROUP, channel)
                         self._whole_wanted.set()
-                    self._hear(await layer.receive(channel))
+                    self._hear(json.loads((await layer.receive(channel))["delta"]))
                 except LAYER_ERRORS:
                     channel, self._layer_works = None, False
                     await asyncio.sleep(POLL_EVERY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Annotated, Any
 
@@ -61,6 +62,12 @@ class Endpointing(_Strict):
     stop_threshold_eou: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
+@functools.lru_cache(maxsize=64)
+def _audio_format(encoding: Encoding, sample_rate_hz: int, channels: int) -> AudioFormat:
+    """Formats are asked for several times for each message of audio, and there are few."""
+    return AudioFormat(encoding, sample_rate_hz, channels)
+
+
 class TranscriptionConfig(_Strict):
     """The `config` of `start_transcription`. The first four names and defaults are settled for good."""
 
@@ -93,7 +100,7 @@ class TranscriptionConfig(_Strict):
 
     @property
     def audio_format(self) -> AudioFormat:
-        return AudioFormat(self.encoding, self.sample_rate_hertz, self.audio_channel_count)
+        return _audio_format(self.encoding, self.sample_rate_hertz, self.audio_channel_count)
 
     def as_applied(self) -> TranscriptionConfig:
         """These options as the service takes them. keep_audio is false: audio is not kept."""

@@ -38,9 +38,9 @@ class RivaStream:
     capabilities is what the model declares, and right for good once the first result is there: a recogniser
     may say more in its initial metadata, which many send with their first response only.
 
-    One task writes, another one reads. gRPC cancels the whole call when a task that waits in a read or a write is cancelled, and reports a call
-    cancelled here as CancelledError. So every bound is a timer that records why and cancels the call, and
-    `_fail` tells the two kinds of CancelledError apart.
+    One task writes, another one reads. gRPC cancels the whole call when a task that waits in a read or a write is
+    cancelled, and reports a call cancelled here as CancelledError. So every bound is a timer that records why and
+    cancels the call, and `_fail` tells the two kinds of CancelledError apart.
     """
 
     def __init__(

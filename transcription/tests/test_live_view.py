@@ -327,7 +327,7 @@ async def test_a_final_whose_message_was_lost_is_read_although_no_other_follows(
         row = database_row("some", "zero")
         message = {"worker": "other", "seq": 1, "whole": True, "rows": [row], "finals": {}, "ended": []}
         layer: Any = get_channel_layer()
-        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", **message})
+        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", "delta": json.dumps(message)})
         frame = await viewer.next(lambda frame: frame["finals"])
 
     assert [each["text"] for each in frame["finals"]] == ["zero"]
@@ -474,7 +474,7 @@ async def test_what_an_older_holder_says_late_does_not_end_what_another_took() -
         await viewer.next(has_row)
         late = {"worker": "older", "seq": 1, "whole": False, "rows": [], "finals": {}, "ended": ["my-id"]}
         layer: Any = get_channel_layer()
-        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", **late})
+        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", "delta": json.dumps(late)})
         await asyncio.sleep(5)
         listed = await Viewer(site.views.open(captions=True)).next(lambda _frame: True)
         session.stop()

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from transcription import commands, errors, events
 from transcription.dialects.base import DialectLimits
 from transcription.dialects.native import NativeDialect
-from transcription.dialects.native_messages import CLIENT_MESSAGE_TYPES, ServerMessage
+from transcription.dialects.native_messages import CLIENT_MESSAGE_TYPES, ServerMessage, Transcript
 from transcription.errors import BadMessage, MessageTooLarge, TranscriptionError
 from transcription.options import TranscriptionConfig
 from transcription.results import Alternative, FinalResult, InterimResult, Word
@@ -393,3 +393,11 @@ def test_the_close_code_is_the_errors_own_or_1000() -> None:
     assert dialect.close_code(None) == 1000
     for error in TranscriptionError.__subclasses__():
         assert dialect.close_code(error("x")) == error.code
+
+
+@pytest.mark.parametrize("event", [events.Interim(4, INTERIM), events.Final(2, FINAL)])
+def test_transcripts_are_said_with_the_fields_of_their_model_in_its_order(event: events.Event) -> None:
+    (text,) = in_state("started").render(event)
+
+    assert list(json.loads(text)) == list(Transcript.model_fields)
+    assert Transcript.model_validate_json(text, strict=True).model_dump_json() == text
