@@ -260,7 +260,8 @@ def progress(row: dict[str, Any]) -> str:
     latency = row["latency_ms"]
     return (
         f"{row['gateway']:18} {row['streams']:5} {row['cpu_ms_per_stream_s']:6.2f} ms/stream-s, "
-        f"p50 {latency['p50']:.1f} p99 {latency['p99']:.1f} ms, {row['results_per_stream_s']:.1f} results/s, "
+        f"p50 {latency['p50']:.1f} p99 {latency['p99']:.1f} ms, finals p50 {row['final_latency_ms']['p50']:.1f} "
+        f"p99 {row['final_latency_ms']['p99']:.1f} ms, {row['results_per_stream_s']:.1f} results/s, "
         f"lost {row['lost_finals']}, errors {row['errors']} {row['first_error'] or ''}, "
         f"{row['memory_mb_per_stream']:.3f} MB, client {row['client_cpu_ms_per_stream_s']:.2f} "
         f"Riva {row['riva_cpu_ms_per_stream_s']:.2f}, late p99 {row['late_ms']['p99']:.1f} ms"

@@ -69,9 +69,8 @@ class Load:
 class Heard:
     """Results within the measured time, over all streams."""
 
-    latencies_s: list[float] = field(default_factory=list)
-    finals: int = 0
-    interims: int = 0
+    finals_s: list[float] = field(default_factory=list)
+    interims_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     lost_finals: int = 0
     repeated_finals: int = 0
@@ -139,11 +138,8 @@ class Speaker(asyncio.Protocol):
             self.finals_at_ms.append(position_ms)
         begin_s, end_s = self._measured
         if 0 <= index < len(self.sent_at_s) and begin_s <= self.sent_at_s[index] < end_s:
-            self.heard.latencies_s.append(now_s - self.sent_at_s[index])
-            if is_final:
-                self.heard.finals += 1
-            else:
-                self.heard.interims += 1
+            latencies_s = self.heard.finals_s if is_final else self.heard.interims_s
+            latencies_s.append(now_s - self.sent_at_s[index])
 
     def fail(self, reason: str) -> None:
         self.heard.errors.append(reason[:200])
@@ -338,11 +334,13 @@ async def run(load: Load, protocol: type[Speaker], tell: Callable[[str], None]) 
     for speaker in speakers:
         speaker.check_finals(FINAL_MS)
     stream_seconds = load.streams * load.seconds
+    latencies_s = heard.interims_s + heard.finals_s
     return {
         "streams": load.streams,
-        "results": len(heard.latencies_s),
-        "results_per_stream_s": len(heard.latencies_s) / stream_seconds,
-        "latency_ms": percentiles_ms(heard.latencies_s),
+        "results": len(latencies_s),
+        "results_per_stream_s": len(latencies_s) / stream_seconds,
+        "latency_ms": percentiles_ms(latencies_s),
+        "final_latency_ms": percentiles_ms(heard.finals_s),
         "lost_finals": heard.lost_finals,
         "repeated_finals": heard.repeated_finals,
         "errors": len(heard.errors),

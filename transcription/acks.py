@@ -17,9 +17,9 @@ class Acks:
     committed_bytes: the position before which everything is settled in the database.
     """
 
-    def __init__(self, intake: Intake, *, committed_bytes: Callable[[], int], emit: Callable[[Event], None]) -> None:
+    def __init__(self, intake: Intake, *, emit: Callable[[Event], None]) -> None:
+        self.committed_bytes = 0
         self._intake = intake
-        self._committed_bytes = committed_bytes
         self._emit = emit
         self._told_at_s = 0.0
         self._told: tuple[int, int | None] = (-1, None)
@@ -29,7 +29,12 @@ class Acks:
         """What the client may forget, as it counts; None where bytes say nothing about time."""
         if not self._intake.format.has_constant_rate:
             return None
-        return self._intake.on_wire(self._committed_bytes())
+        return self._intake.on_wire(self.committed_bytes)
+
+    def committed(self, committed_bytes: int, now_s: float) -> None:
+        """Everything before this position is settled from now on: the client may forget it."""
+        self.committed_bytes = committed_bytes
+        self.tell(now_s)
 
     def tell(self, now_s: float) -> None:
         self._told_at_s = now_s

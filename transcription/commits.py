@@ -70,7 +70,7 @@ class Commits:
     """Numbers finals, stores them together with the settled position and tells them once they are stored.
 
     A store that takes over DURABLE_PATIENCE_S has its finals told before, with durable false, and again after.
-    on_committed: called after each commit.
+    on_committed: called after each commit with the position that is stored, and now.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Commits:
         store: StepStore,
         *,
         emit: Callable[[Event], None],
-        on_committed: Callable[[], None],
+        on_committed: Callable[[int, float], None],
         latency: Latency,
         clock: Callable[[], float],
     ) -> None:
@@ -176,7 +176,7 @@ class Commits:
         for item in batch:
             self._emit(Final(item.segment, item.result))
             self._note_stored(item)
-        self._on_committed()
+        self._on_committed(self.committed_bytes, self._committed_at_s)
 
     def _tell_early(self, batch: list[_Pending]) -> None:
         for item in batch:

@@ -120,6 +120,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Their tracebacks lead back here.
+        self._tasks.clear()
         if self._inbox is not None:
             await self._inbox.aclose()
         if self._live is not None and self._running is not None:

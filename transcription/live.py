@@ -102,14 +102,17 @@ class LiveTranscription:
             session_timeout_s=max(0.0, session_timeout_s - age_s), idle_timeout_s=idle_timeout_s, now_s=clock()
         )
         self._watch = RecogniserWatch(self.intake, interims=self.config.enable_interim_results, now_s=clock())
+        # The parts tell each other, never this whole: what refers to itself in a circle stays in memory until the
+        # collector finds it, replay buffer and all.
+        self._room_made = asyncio.Event()
+        self._acks = Acks(self.intake, emit=emit)
         self._commits = Commits(
             store,
             emit=emit,
-            on_committed=lambda: self._acks.tell(clock()),
+            on_committed=self._acks.committed,
             latency=self.latency,
             clock=clock,
         )
-        self._acks = Acks(self.intake, committed_bytes=lambda: self._commits.committed_bytes, emit=emit)
         self._hearing = Hearing(
             intake=self.intake,
             commits=self._commits,
@@ -118,7 +121,7 @@ class LiveTranscription:
             latency=self.latency,
             config=self.config,
             emit=emit,
-            on_settled=self._make_room,
+            on_settled=self._room_made.set,
         )
         self._listener = Listener(
             recogniser,
@@ -126,7 +129,7 @@ class LiveTranscription:
             self._hearing,
             self._watch,
             emit=emit,
-            on_sent=self._on_sent,
+            on_sent=_nothing if self.intake.format.has_constant_rate else self._room_made.set,
             wake=wake,
             clock=clock,
             jitter=jitter,
@@ -134,7 +137,6 @@ class LiveTranscription:
         self._handle: SessionHandle | None = None
         self._ending: asyncio.Future[End] | None = None
         self._early_end: End | None = None
-        self._room_made = asyncio.Event()
         self._handed_over = asyncio.Event()
         self._is_open = False
         self._flushed_bytes = 0
@@ -307,6 +309,7 @@ class LiveTranscription:
             return
         self._handle = self._taken.handle
         self._commits.begin(self._handle)
+        self._acks.committed_bytes = self._handle.committed_bytes
         self._listener.begin_parked(self.config)
         self._is_open = True
         self._emit(build_resumed(self.public_id, self.config, self._taken, self.intake))
@@ -390,15 +393,6 @@ class LiveTranscription:
         token = self._resume_token if self.is_resumable else None
         self._emit(Started(self.public_id, self.config, token))
         self._acks.tell(self._clock())
-
-    # Room for audio
-
-    def _on_sent(self) -> None:
-        if not self.config.audio_format.has_constant_rate:
-            self._room_made.set()
-
-    def _make_room(self) -> None:
-        self._room_made.set()
 
     # Time passing
 
@@ -528,3 +522,7 @@ class LiveTranscription:
             audio_ms=ending.audio_ms,
             segments=self.segments,
         )
+
+
+def _nothing() -> None:
+    """Where bytes tell the time audio is let go of when it is settled, not when it is sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import logging
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, NoReturn
@@ -75,7 +76,7 @@ class RivaStream:
         self._failure: TranscriptionError | None = None
         self._status = grpc.StatusCode.OK
         self._ended = self._loop.create_future()
-        call.add_done_callback(self._on_done)
+        call.add_done_callback(functools.partial(_on_done, lease, self._ended))
         self._lease = lease
 
     async def open(self, config_request: Any, *, timeout_s: float, refusal_grace_s: float) -> None:
@@ -262,9 +263,9 @@ class RivaStream:
             self._given_up = reason
         self._call.cancel()
 
-    def _on_done(self, _call: Any) -> None:
-        self._lease.release()
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-        if not self._ended.done():
-            self._ended.set_result(None)
+
+def _on_done(lease: ChannelLease, ended: asyncio.Future[None], _call: Any) -> None:
+    """A call keeps its callbacks for good: a method would keep its stream, which keeps the call, in memory."""
+    lease.release()
+    if not ended.done():
+        ended.set_result(None)
