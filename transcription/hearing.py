@@ -81,7 +81,9 @@ class Hearing:
         self._watch.answered(now_s)
         match result:
             case InterimResult():
+                # It settles nothing.
                 self._on_interim(result, now_s)
+                return
             case FinalResult():
                 self._on_final(result, capabilities, now_s)
             case Progress():

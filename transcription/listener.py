@@ -60,7 +60,8 @@ class Interruption(Enum):
 class Listener:
     """Owns one session's streams, one at a time; everything is released when `run` ends.
 
-    wake: has the sender woken for new audio, now or together with others (WriteTick).
+    wake: has the sender woken for new audio, now or together with others (WriteTick). chunk_ms: in which steps the
+    recogniser hears, where that is known: audio that completes none may wait for the next, or for tick().
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Listener:
         emit: Callable[[Event], None],
         on_sent: Callable[[], None],
         wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
+        chunk_ms: int = 0,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float],
     ) -> None:
@@ -84,6 +86,9 @@ class Listener:
         self._emit = emit
         self._on_sent = on_sent
         self._wake = wake
+        self._chunk_bytes = intake.format.ms_to_bytes(chunk_ms)
+        # Where the stream that is open began to hear.
+        self._stream_start = intake.sent
         self._clock = clock
         self._outage = Outage(jitter=jitter)
         self._config: TranscriptionConfig | None = None
@@ -107,7 +112,16 @@ class Listener:
 
     def audio_came(self, now_s: float) -> None:
         self._heard_audio_at_s = now_s
-        self._wake(self._wanted)
+        if self._completes_a_chunk:
+            self._wake(self._wanted)
+
+    @property
+    def _completes_a_chunk(self) -> bool:
+        """Whether the audio here gives the recogniser something to answer, or it may be waiting for any."""
+        if not self._chunk_bytes or self.state == "parked":
+            return True
+        whole = (self._intake.sent - self._stream_start) // self._chunk_bytes
+        return (self._intake.received - self._stream_start) // self._chunk_bytes > whole
 
     def finalize(self) -> None:
         """End the current utterance with the audio received so far."""
@@ -143,6 +157,9 @@ class Listener:
             return
         if status is not None:
             self._emit(status)
+        if self._intake.has_unsent:
+            # The rest of a chunk has not come in time.
+            self._wanted.set()
         reason = self._due(now_s)
         if reason is not None:
             self._interrupted.set_result(reason)
@@ -201,6 +218,7 @@ class Listener:
         self._config = stream.config
         self._stream = stream
         self._opened_at_s = now_s
+        self._stream_start = self._intake.sent
         self._cut_wanted = self._half_closed = False
         self._watch.opened(now_s)
         self.state = "listening"
@@ -296,7 +314,11 @@ class Listener:
     async def _send(self, stream: RecognitionStream) -> None:
         while True:
             while self._intake.has_unsent and not (self._is_at_utterance_end or self._cut_wanted):
-                await stream.send(await self._next_chunk())
+                if self._replay is None and not self._utterance_ends:
+                    chunk = self._intake.take_chunk()
+                else:
+                    chunk = await self._next_chunk()
+                await stream.send(chunk)
                 self._on_sent()
             if self._is_at_utterance_end and not self._cut_wanted:
                 self._ended_to = self._intake.sent
@@ -313,6 +335,8 @@ class Listener:
 
     @property
     def _next_utterance_end(self) -> int | None:
+        if not self._utterance_ends:
+            return None
         return next((end for end in self._utterance_ends if end > self._ended_to), None)
 
     @property

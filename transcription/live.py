@@ -65,7 +65,7 @@ class LiveTranscription:
     """Owns the listener, the commits and the row of one session while it is live.
 
     taken: the session as it was found, where this connection takes one up again. resume_token: what the client
-    of a new session is given for that. wake: as for Listener.
+    of a new session is given for that. wake, chunk_ms: as for Listener.
     """
 
     def __init__(
@@ -81,6 +81,7 @@ class LiveTranscription:
         taken: Taken | None = None,
         resume_token: str = "",
         wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
+        chunk_ms: int = 0,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -131,6 +132,7 @@ class LiveTranscription:
             emit=emit,
             on_sent=_nothing if self.intake.format.has_constant_rate else self._room_made.set,
             wake=wake,
+            chunk_ms=chunk_ms,
             clock=clock,
             jitter=jitter,
         )

@@ -25,7 +25,8 @@ LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-
 
 def clean_text(text: str) -> str:
     """Replace what a database or a UTF-8 encoder cannot hold: NUL and lone surrogates become U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    # Most text is neither, and this is asked of each result.
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\ufffd", text)
 
 
 def has_unstorable(text: str) -> bool:

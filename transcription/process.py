@@ -234,6 +234,7 @@ class Process:
             taken=taken,
             resume_token=resume_token,
             wake=self._write_tick.wake,
+            chunk_ms=self.config.riva_chunk_ms,
         )
 
     @property

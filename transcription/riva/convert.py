@@ -180,21 +180,27 @@ class ResultConverter:
         times = _Times(limit_ms)
         heard_ms = times.position(max(piece.audio_processed for piece in pieces))
         hypotheses = [piece.alternatives[0] for piece in pieces]
-        text = clean_text("".join(hypothesis.transcript for hypothesis in hypotheses).strip())
-        told = [hypothesis.words for hypothesis in hypotheses if hypothesis.words] or [()]
+        best = hypotheses[0]
+        text = clean_text("".join([hypothesis.transcript for hypothesis in hypotheses]).strip())
+        told = [words for hypothesis in hypotheses if (words := hypothesis.words)] or [()]
         start_ms, end_ms = self._span(told[0], told[-1], times, heard_ms)
-        infos = [info for words in told for info in words] if with_words else []
-        words = self._words(infos, times)
+        words = self._words([info for infos in told for info in infos], times) if with_words else ()
         self._count(times)
+        if len(pieces) > 1:
+            alternatives: tuple[Alternative, ...] = (Alternative(text),)
+        elif len(others := pieces[0].alternatives) > 1:
+            alternatives = _alternatives(others)
+        else:
+            alternatives = (Alternative(text, _score(best.confidence)),)
         return InterimResult(
             text=text,
             start_ms=start_ms + self._base_ms,
             end_ms=end_ms + self._base_ms,
             stability=_score(min(piece.stability for piece in pieces)),
             words=words,
-            alternatives=_alternatives(pieces[0].alternatives) if len(pieces) == 1 else (Alternative(text),),
+            alternatives=alternatives,
             channel=pieces[0].channel_tag or None,
-            language=_language(hypotheses[0]),
+            language=_language(best),
             audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
         )
 
@@ -262,7 +268,7 @@ class _Times:
 
 def _have_times(infos: Sequence[Any]) -> bool:
     """Whether words carry times at all: an engine without them leaves every one 0."""
-    return any(info.end_time for info in infos)
+    return bool(infos) and (bool(infos[-1].end_time) or any(info.end_time for info in infos))
 
 
 def _score(value: float) -> float | None:
@@ -278,4 +284,5 @@ def _alternatives(alternatives: Iterable[Any]) -> tuple[Alternative, ...]:
 
 
 def _language(alternative: Any) -> str | None:
-    return alternative.language_code[0] if alternative.language_code else None
+    codes = alternative.language_code
+    return codes[0] if codes else None

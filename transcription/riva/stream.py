@@ -100,6 +100,7 @@ class RivaStream:
         of a slow recogniser is megabytes, and may then be taken in one go.
         """
         for start in range(0, len(chunk), MAX_REQUEST_BYTES):
+            # Usually it is the one chunk itself.
             piece = chunk[start : start + MAX_REQUEST_BYTES]
             # Counted before it is written: its results may arrive before write() returns.
             self._sent_bytes += len(piece)
