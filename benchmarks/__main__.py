@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--peer-protocol", default="json")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    peers = [Gateway(*peer.split("=", 1), options.peer_protocol, "as it is") for peer in options.peer]
+    peers = [named_peer(text, options.peer_protocol) for text in options.peer]
     gateways = [SPEECHSITE, ARTICLE_FASTAPI, FLASK_SOCKETIO, *peers]
     if options.gateway:
         gateways = [gateway for gateway in gateways if gateway.name in options.gateway]
@@ -65,6 +65,12 @@ def main() -> int:
     output.write_text(json.dumps(document, indent=1) + "\n")
     print(f"written to {output}")
     return 0
+
+
+def named_peer(text: str, protocol: str) -> Gateway:
+    """A peer from NAME=COMMAND."""
+    name, _, command = text.partition("=")
+    return Gateway(name, command, protocol, "as it is")
 
 
 def measure(gateways: list[Gateway], options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -112,6 +118,7 @@ def speak(
     before = service.usage()
     command = [sys.executable, "-m", "benchmarks.load", "--protocol", gateway.protocol, "--port", str(service.port)]
     command += ["--streams", str(streams), "--chunk-ms", str(options.chunk_ms), "--key", service.key]
+    command += ["--interim-ms", str(options.interim_ms)]
     command += ["--warm-up", str(options.warm_up), "--seconds", str(options.seconds)]
     client = subprocess.Popen(
         command,

@@ -63,6 +63,12 @@ class Load:
     warm_up_s: float
     seconds: float
     key: str = ""
+    interim_ms: int = 100
+
+    @property
+    def final_ms(self) -> int:
+        """How much audio an utterance of the scripted Riva has."""
+        return -(-FINAL_MS // self.interim_ms) * self.interim_ms
 
 
 @dataclass(slots=True)
@@ -146,10 +152,11 @@ class Speaker(asyncio.Protocol):
         if not self.ready.done():
             self.ready.set_exception(RuntimeError(reason))
 
-    def check_finals(self, final_ms: int) -> None:
+    def check_finals(self) -> None:
         """Every final of what was said whole must have come once."""
         said_ms = len(self.sent_at_s) * self.load.chunk_ms
-        wanted = set(range(final_ms, said_ms - self.load.chunk_ms, final_ms))
+        final_ms = self.load.final_ms
+        wanted = set(range(final_ms, said_ms - self.load.interim_ms, final_ms))
         self.heard.lost_finals += len(wanted - set(self.finals_at_ms))
         self.heard.repeated_finals += len(self.finals_at_ms) - len(set(self.finals_at_ms))
 
@@ -164,8 +171,8 @@ class Speaker(asyncio.Protocol):
 
     # The WebSocket
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport: Any = transport
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             f"GET {self.path} HTTP/1.1",
@@ -332,7 +339,7 @@ async def run(load: Load, protocol: type[Speaker], tell: Callable[[str], None]) 
         speaker.stop()
     await asyncio.wait([speaker.closed for speaker in speakers], timeout=STOP_TIMEOUT_S)
     for speaker in speakers:
-        speaker.check_finals(FINAL_MS)
+        speaker.check_finals()
     stream_seconds = load.streams * load.seconds
     latencies_s = heard.interims_s + heard.finals_s
     return {
@@ -415,6 +422,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--streams", type=int, required=True)
     parser.add_argument("--chunk-ms", type=int, default=100)
+    parser.add_argument("--interim-ms", type=int, default=100, help="as the scripted Riva was told")
     parser.add_argument("--warm-up", type=float, default=3.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--key", default="")
@@ -427,6 +435,7 @@ def main() -> int:
         arguments.warm_up,
         arguments.seconds,
         arguments.key,
+        arguments.interim_ms,
     )
     try:
         measured = uvloop.run(run(load, PROTOCOLS[arguments.protocol], lambda word: print(word, flush=True)))

@@ -51,7 +51,7 @@ RESPONSE_HEADERS = b"\x88" + b"\x0f\x10" + bytes([len(b"application/grpc")]) + b
 
 @dataclass(frozen=True)
 class Script:
-    """interim_ms: audio after which an interim follows; every FINAL_MS it is a final instead."""
+    """interim_ms: audio after which an interim follows; at the first after FINAL_MS it is a final instead."""
 
     interim_ms: int = 100
 
@@ -78,7 +78,7 @@ def answer(position_ms: int, begin_ms: int, is_final: bool) -> bytes:
         stability=1.0 if is_final else 0.5,
         audio_processed=position_ms / 1000,
     )
-    payload = messages.StreamingRecognizeResponse(results=[result]).SerializeToString()
+    payload: bytes = messages.StreamingRecognizeResponse(results=[result]).SerializeToString()
     return struct.pack(">BI", 0, len(payload)) + payload
 
 

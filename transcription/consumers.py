@@ -327,7 +327,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             return
         try:
             # Past two methods of the base class, which would do the same.
-            await self.base_send({"type": "websocket.send", "text": text})
+            await self.base_send({"type": "websocket.send", "text": text, "bytes": None})
         except (OSError, RuntimeError):
             # The server's ways of saying that the client has just gone, and that it closed the connection itself
             # (1009 to a huge message, 1011 to a peer that answers no ping).

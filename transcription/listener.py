@@ -86,6 +86,7 @@ class Listener:
         self._emit = emit
         self._on_sent = on_sent
         self._wake = wake
+        self._chunk_s = chunk_ms / 1000
         self._chunk_bytes = intake.format.ms_to_bytes(chunk_ms)
         # Where the stream that is open began to hear.
         self._stream_start = intake.sent
@@ -157,7 +158,7 @@ class Listener:
             return
         if status is not None:
             self._emit(status)
-        if self._intake.has_unsent:
+        if self._chunk_bytes and self._intake.has_unsent and now_s - self._heard_audio_at_s >= self._chunk_s:
             # The rest of a chunk has not come in time.
             self._wanted.set()
         reason = self._due(now_s)

@@ -45,6 +45,7 @@ class LiveSession:
         session_timeout_s: float = 1800.0,
         idle_timeout_s: float = 60.0,
         resume_window_s: float = 600.0,
+        chunk_ms: int = 0,
         public_id: str = "my-id",
         **config: Any,
     ) -> None:
@@ -63,6 +64,7 @@ class LiveSession:
             idle_timeout_s=idle_timeout_s,
             resume_window_s=resume_window_s,
             resume_token="token",
+            chunk_ms=chunk_ms,
             clock=loop.time,
             jitter=lambda: 0.5,
         )
