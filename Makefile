@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements bench chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
+.PHONY: help serve test install lint format requirements bench bench-recogniser chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ test-js: ## JavaScript tests
 
 test-browser: $(DEV) ## Browser tests, in Chromium
 	$(PY) -m pytest transcription/tests/browser $(PYTEST_ARGS)
+
+bench-recogniser: $(DEV) ## Measure how many streams the embedded recogniser keeps up with (BENCH_ARGS="...")
+	$(PY) -m benchmarks.recogniser $(BENCH_ARGS)
 
 chaos: test-long ## The slow tests, then 10 minutes of faults under load (MINUTES= SESSIONS= DB=postgres SEED=)
 	$(UNDER_LOAD)

@@ -1,7 +1,7 @@
 """Worker threads that run the model: finals before interims, the earliest deadline first.
 
 With too much to do, interims become fewer and finals stay in time: a thread is kept free of interims,
-those that run them give way to everything else on the machine, and rest between two.
+those that run them rest between two, and one that runs nothing else gives way to all other threads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 JOIN_TIMEOUT_S = 5.0
 # Of each thread's time at most so much goes into interims; the rest is for what cannot wait.
 INTERIM_SHARE = 0.7
-# A final's decode has the core to itself, where an interim's runs on the same one.
+# Beside a final's decode on the same core, an interim's gets a tenth of it.
 INTERIM_NICENESS = 10
 
 
@@ -60,8 +60,8 @@ class Scheduler:
     waits for finals only: a running decode cannot be interrupted.
 
     The others do the interims, and finals too unless there are more threads than `cores`: there they
-    would only take time from the first. max_jobs bounds the queue; each stream has at most one interim,
-    one likely final and a few finals in it.
+    would only take time from the first, and so they give way to it.
+    max_jobs bounds the queue; each stream has at most one interim, one likely final and a few finals in it.
     """
 
     def __init__(self, engines: Sequence[Engine], max_jobs: int, cores: int | None = None) -> None:
@@ -70,12 +70,12 @@ class Scheduler:
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
-        finals, everything = (Urgency.FINAL, Urgency.LIKELY_FINAL), tuple(Urgency)
+        finals, interims, everything = (Urgency.FINAL, Urgency.LIKELY_FINAL), (Urgency.INTERIM,), tuple(Urgency)
         first = finals if len(engines) > 1 else everything
-        other = everything if len(engines) <= (cores or available_cores()) else (Urgency.INTERIM,)
+        other = everything if len(engines) <= (cores or available_cores()) else interims
         self._threads = [
             threading.Thread(
-                target=self._run, args=(engine, other if n else first, n > 0), name=f"asr-worker-{n}", daemon=True
+                target=self._run, args=(engine, other if n else first), name=f"asr-worker-{n}", daemon=True
             )
             for n, engine in enumerate(engines)
         ]
@@ -155,8 +155,9 @@ class Scheduler:
                 self._changed.wait(rest_s if self._waiting[Urgency.INTERIM] and rest_s > 0 else None)
             return None
 
-    def _run(self, engine: Engine, tasks: Sequence[Urgency], gives_way: bool) -> None:
-        if gives_way:
+    def _run(self, engine: Engine, tasks: Sequence[Urgency]) -> None:
+        if Urgency.FINAL not in tasks:
+            # Not where it does finals too: without privileges no thread gets its priority back.
             _give_way()
         interims_from = 0.0
         try:

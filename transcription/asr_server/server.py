@@ -15,7 +15,7 @@ from riva.client.proto import riva_asr_pb2_grpc
 
 from .detector import SileroDetector, SpeechDetector
 from .engine import MoonshineEngine, find_model
-from .scheduler import Scheduler
+from .scheduler import Scheduler, available_cores
 from .service import ModelNames, SpeechRecognitionService
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class AsrServer:
 def _load_engines(options: ServerOptions) -> list[MoonshineEngine]:
     model = find_model(options.model_path)
     _new_detector()  # fails here rather than in the first stream
-    threads = options.threads or max(2, min(MAX_AUTOMATIC_THREADS, os.cpu_count() or 1))
+    threads = options.threads or max(2, min(MAX_AUTOMATIC_THREADS, available_cores()))
     return [MoonshineEngine(model) for _ in range(threads)]
 
 
