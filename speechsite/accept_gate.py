@@ -5,8 +5,9 @@ worker accepts one connection a turn of its loop, and only while it is among the
 Connections that are not taken yet wait in the socket's queue, which outlives every worker.
 
 The gate can delay a connection but never refuse one. A worker that is free says so on the board as soon as a connection
-waits, so one that is silent meanwhile for MAX_SILENCE_MS is not waited for; and whatever the board says, each worker
-accepts everything once the queue has not been empty for MAX_WAIT_S.
+waits. While a less loaded one has been silent for MAX_SILENCE_MS, the others take connections in its place, at
+a slower pace; when its word is stale they take all. Whatever the board says, each worker accepts everything once
+the queue has not been empty for MAX_WAIT_S.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 
 import structlog
 
-from speechsite.load_board import STALE_AFTER_MS, LoadBoard
+from speechsite.load_board import LoadBoard
 
-# The longest that connections wait for a less loaded worker that hangs, or is busy with something else.
+# How long connections wait for a less loaded worker that hangs, or is busy with something else.
 MAX_SILENCE_MS = 50
-# The longest that a connection waits because of the gate at all: a burst while a new worker, still empty, catches up.
-MAX_WAIT_S = 1.0
+# Then each of the others takes one in this time. In a burst a turn of the loop may last longer than the silence that is
+# allowed, and at full speed the others would have taken most of the burst before it ends.
+PACE_S = 0.008
+# The longest that a connection waits because of the gate at all. Only a burst that lasts as long gets near it.
+MAX_WAIT_S = 3.0
 # How soon to look again at a queue that was left to others. Not at once: the socket stays readable meanwhile.
 FIRST_LOOK_S = 0.001
 MAX_LOOK_S = 0.008
@@ -51,6 +56,12 @@ def look_delays_s() -> Iterator[float]:
     while True:
         yield delay_s
         delay_s = min(delay_s * 2, MAX_LOOK_S)
+
+
+class Move(Enum):
+    TAKE = auto()
+    TAKE_ONE = auto()
+    LEAVE = auto()
 
 
 class AcceptGate:
@@ -123,39 +134,46 @@ class AcceptGate:
 
     def _on_queued(self) -> None:
         """A connection waits. The loop calls this once a turn while one does."""
-        if self._may_accept():
+        if self._next_move() is Move.TAKE:
             self._accept()
         else:
             self._loop.remove_reader(self._listener)
             self._look_delays_s = look_delays_s()
-            self._look_later()
+            self._look_later(next(self._look_delays_s))
 
-    def _look_later(self) -> None:
+    def _look_later(self, delay_s: float) -> None:
         if self._queued_since_s is None:
             self._queued_since_s = self._loop.time()
-        self._timer = self._loop.call_later(next(self._look_delays_s), self._look)
+        self._timer = self._loop.call_later(delay_s, self._look)
 
     def _look(self) -> None:
         """See whether the others took what was left to them."""
         if not self._is_queued():
             self._queued_since_s = None
             self._listen()
-        elif self._may_accept():
-            self._listen()
-            self._accept()
-        else:
-            self._look_later()
+            return
+        match self._next_move():
+            case Move.TAKE:
+                self._listen()
+                self._accept()
+            case Move.TAKE_ONE:
+                self._look_later(PACE_S)
+                self._accept()
+            case Move.LEAVE:
+                self._look_later(next(self._look_delays_s))
 
     def _is_queued(self) -> bool:
         return bool(self._queue.poll(0))
 
-    def _may_accept(self) -> bool:
+    def _next_move(self) -> Move:
         own = self.post()
         waited_s = 0.0 if self._queued_since_s is None else self._loop.time() - self._queued_since_s
-        if waited_s >= self._max_wait_s:
-            return True
-        within_ms = STALE_AFTER_MS if waited_s * 1000 < MAX_SILENCE_MS else MAX_SILENCE_MS
-        return is_least_loaded(own, self._board.loads(besides=self._slot, within_ms=within_ms))
+        if waited_s >= self._max_wait_s or is_least_loaded(own, self._board.loads(besides=self._slot)):
+            return Move.TAKE
+        if waited_s * 1000 < MAX_SILENCE_MS:
+            return Move.LEAVE
+        awake = self._board.loads(besides=self._slot, within_ms=MAX_SILENCE_MS)
+        return Move.TAKE_ONE if is_least_loaded(own, awake) else Move.LEAVE
 
     def _accept(self) -> None:
         try:
