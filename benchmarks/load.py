@@ -25,13 +25,13 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.precise_timer import PreciseTimer
+
 BYTES_PER_MS = 32
 CONNECT_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 # Connections are opened so many at a time: what is measured is speaking, not knocking.
 OPENING_AT_ONCE = 16
-# What the loop's timers can tell apart: less would be waited for by spinning.
-MIN_WAIT_S = 0.001
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 # How the scripted Riva says which audio a result covers.
 POSITION = re.compile(rb"position-(\d+)")
@@ -365,13 +365,12 @@ class Speaking:
         self._chunk_s = load.chunk_ms / 1000
         self._load = load
         self._next = 0
-        self._handle: asyncio.TimerHandle | None = None
         # How late each chunk was sent: this client's own trouble.
         self.late_s: list[float] = []
 
     def start(self, loop: asyncio.AbstractEventLoop) -> tuple[float, float]:
         """Returns the moments between which it is measured."""
-        self._loop = loop
+        self._timer = PreciseTimer(loop, self._send)
         self._began_s = time.monotonic() + 0.05
         self._measured_from_s = self._began_s + self._load.warm_up_s
         ends_s = self._measured_from_s + self._load.seconds
@@ -381,16 +380,14 @@ class Speaking:
         return self._measured_from_s, ends_s
 
     def stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
+        self._timer.close()
 
     def _due_s(self, number: int) -> float:
         """Chunks are due in turn, one stream after another, evenly over a chunk's time."""
         return self._began_s + number * self._chunk_s / len(self._speakers)
 
     def _schedule(self) -> None:
-        delay_s = max(MIN_WAIT_S, self._due_s(self._next) - time.monotonic())
-        self._handle = self._loop.call_later(delay_s, self._send)
+        self._timer.call_at(self._due_s(self._next))
 
     def _send(self) -> None:
         now_s = time.monotonic()
