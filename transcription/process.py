@@ -38,7 +38,8 @@ from transcription.write_tick import WriteTick
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.25
+TICK_S = 0.5
+PUBLISH_EVERY_S = 0.25
 # So many sessions in one go: measuring their audio takes some 20 us each.
 TICK_GROUP = 10
 DRAIN_S = 25.0
@@ -87,7 +88,7 @@ class Process:
         )
         self._write_tick = WriteTick(config.write_tick_ms / 1000)
         self._starting: asyncio.Task[None] | None = None
-        self._ticking: asyncio.Task[None] | None = None
+        self._clocks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
 
     # Life
@@ -101,7 +102,7 @@ class Process:
     async def _start(self) -> None:
         await self.worker_row.start()
         await self.publisher.start()
-        self._ticking = asyncio.create_task(self._tick())
+        self._clocks = [asyncio.create_task(self._tick()), asyncio.create_task(self._publish())]
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Refuse new sessions; let the live ones store and tell their last words; wait until they are gone."""
@@ -129,9 +130,9 @@ class Process:
         if self._starting is None:
             return
         await asyncio.gather(self._starting, return_exceptions=True)
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.gather(self._ticking, return_exceptions=True)
+        for clock in self._clocks:
+            clock.cancel()
+        await asyncio.gather(*self._clocks, return_exceptions=True)
         await self.views.aclose()
         await self.publisher.aclose()
         await self.store.aclose()
@@ -289,6 +290,10 @@ class Process:
             for group in groups:
                 await asyncio.sleep(TICK_S / len(groups))
                 self._tick_sessions(group)
+
+    async def _publish(self) -> None:
+        while True:
+            await asyncio.sleep(PUBLISH_EVERY_S)
             self.publisher.tick()
 
     def _tick_sessions(self, names: Sequence[str]) -> None:

@@ -112,9 +112,13 @@ class ResultConverter:
         Riva splits an interim into a stable and a less stable piece: the pieces are joined, as in its own clients.
         """
         limit_ms = MAX_STREAM_MS if sent_ms is None else sent_ms + FUTURE_SLACK_MS
+        said = response.results
+        if len(said) == 1 and not said[0].is_final and said[0].alternatives:
+            # What most responses are.
+            return self._interim([said[0]], limit_ms, settles=settles)
         results: list[Result] = []
         pieces: dict[int, list[Any]] = {}
-        for result in response.results:
+        for result in said:
             if result.is_final or not result.alternatives:
                 results += self._decided(result, limit_ms)
             else:
@@ -178,30 +182,38 @@ class ResultConverter:
 
     def _build_interim(self, pieces: list[Any], limit_ms: int, *, with_words: bool) -> InterimResult:
         times = _Times(limit_ms)
-        heard_ms = times.position(max(piece.audio_processed for piece in pieces))
-        hypotheses = [piece.alternatives[0] for piece in pieces]
+        first = pieces[0]
+        hypotheses = first.alternatives
         best = hypotheses[0]
-        text = clean_text("".join([hypothesis.transcript for hypothesis in hypotheses]).strip())
-        told = [words for hypothesis in hypotheses if (words := hypothesis.words)] or [()]
-        start_ms, end_ms = self._span(told[0], told[-1], times, heard_ms)
-        words = self._words([info for infos in told for info in infos], times) if with_words else ()
-        self._count(times)
-        if len(pieces) > 1:
-            alternatives: tuple[Alternative, ...] = (Alternative(text),)
-        elif len(others := pieces[0].alternatives) > 1:
-            alternatives = _alternatives(others)
+        if len(pieces) == 1:
+            heard_ms = times.position(first.audio_processed)
+            stability = first.stability
+            text = clean_text(best.transcript.strip())
+            told = best.words
+            start_ms, end_ms = self._span(told, told, times, heard_ms)
+            alone = (Alternative(text, _score(best.confidence)),)
+            alternatives = alone if len(hypotheses) == 1 else _alternatives(hypotheses)
         else:
-            alternatives = (Alternative(text, _score(best.confidence)),)
+            heard_ms = times.position(max(piece.audio_processed for piece in pieces))
+            stability = min(piece.stability for piece in pieces)
+            text = clean_text("".join(piece.alternatives[0].transcript for piece in pieces).strip())
+            told_by_piece = [words for piece in pieces if (words := piece.alternatives[0].words)] or [()]
+            told = [info for words in told_by_piece for info in words]
+            start_ms, end_ms = self._span(told_by_piece[0], told_by_piece[-1], times, heard_ms)
+            alternatives = (Alternative(text),)
+        words = self._words(told, times) if with_words else ()
+        self._count(times)
+        base_ms = self._base_ms
         return InterimResult(
             text=text,
-            start_ms=start_ms + self._base_ms,
-            end_ms=end_ms + self._base_ms,
-            stability=_score(min(piece.stability for piece in pieces)),
+            start_ms=start_ms + base_ms,
+            end_ms=end_ms + base_ms,
+            stability=_score(stability),
             words=words,
             alternatives=alternatives,
-            channel=pieces[0].channel_tag or None,
+            channel=first.channel_tag or None,
             language=_language(best),
-            audio_processed_ms=None if heard_ms is None else heard_ms + self._base_ms,
+            audio_processed_ms=None if heard_ms is None else heard_ms + base_ms,
         )
 
     def _withdrawal(self, channel_tag: int) -> InterimResult:
