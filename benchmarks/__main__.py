@@ -10,36 +10,57 @@ so that a change of the machine's mood meets them all: ratios are the result.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import datetime
 import importlib.metadata
 import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateways import ARTICLE_FASTAPI, FLASK_SOCKETIO, SPEECHSITE, Gateway, Running, running
-from benchmarks.viewers import watching
+from benchmarks.gateways import ARTICLE_FASTAPI, FLASK_SOCKETIO, SPEECHSITE, Gateway, speechsite_without
+from benchmarks.load import PROTOCOLS
+from benchmarks.report import publish
+from benchmarks.runner import Measured, Options, measure_once
+from benchmarks.summary import is_good, summarise
 from speechsite.config import BASE_DIR
 
 STREAMS = [50, 150, 300, 500, 1000]
 RESULTS = BASE_DIR / "benchmarks" / "results"
-LOAD_TIMEOUT_S = 240.0
-SETTLE_S = 1.0
-# A gateway that took so long at one level is not asked at the next.
-SATURATED_P99_MS = 1000.0
+# A gateway that took so long at one number of streams is not asked for more.
+OVERLOADED_P99_MS = 1000.0
+SATURATED_P99_MS = 100.0
+SATURATION_STEP = 100
+MAX_SATURATION_STREAMS = 1500
+PARTS_STREAMS = 150
 VERSIONS = ("django", "channels", "daphne", "uvicorn", "uvloop", "grpcio", "protobuf", "nvidia-riva-client", "fastapi")
-GATEWAY_CPUS, TOOL_CPUS = {0}, {1}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    options = read_arguments()
+    peers = [named_peer(text, options.peer_protocol) for text in options.peer]
+    gateways = [SPEECHSITE, ARTICLE_FASTAPI, FLASK_SOCKETIO, *peers]
+    if options.gateway:
+        gateways = [gateway for gateway in gateways if gateway.name in options.gateway]
+    spoken = Options(
+        options.database, options.seconds, options.warm_up, options.chunk_ms, options.interim_ms, options.viewers
+    )
+    document = describe_run(spoken)
+    document["rows"] = summarise(list(measure(gateways, options.streams, options.repeats, spoken)), gateways)
+    print(table(document["rows"]))
+    if not options.quick:
+        document["saturation"] = list(saturate(gateways, spoken))
+        document["parts"] = list(measure_parts(options.repeats, spoken))
+    write(document, options.output, options.database)
+    return 0
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--streams", type=lambda text: [int(part) for part in text.split(",")], default=STREAMS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -50,21 +71,10 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=1, help="operators who watch the live page")
     parser.add_argument("--gateway", action="append", help="measure only these, by name")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--peer-protocol", default="json")
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    peers = [named_peer(text, options.peer_protocol) for text in options.peer]
-    gateways = [SPEECHSITE, ARTICLE_FASTAPI, FLASK_SOCKETIO, *peers]
-    if options.gateway:
-        gateways = [gateway for gateway in gateways if gateway.name in options.gateway]
-    rows = measure(gateways, options)
-    document = describe_run(options) | {"rows": summarise(rows, gateways)}
-    print(table(document["rows"]))
-    output = options.output or RESULTS / f"streaming-{options.database}.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"written to {output}")
-    return 0
+    parser.add_argument("--peer-protocol", choices=sorted(PROTOCOLS), default="json")
+    parser.add_argument("--quick", action="store_true", help="neither the saturation sweep nor the parts")
+    parser.add_argument("--output", type=Path, help="write here, and leave the documents as they are")
+    return parser.parse_args()
 
 
 def named_peer(text: str, protocol: str) -> Gateway:
@@ -73,169 +83,66 @@ def named_peer(text: str, protocol: str) -> Gateway:
     return Gateway(name, command, protocol, "as it is")
 
 
-def measure(gateways: list[Gateway], options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One row for each gateway, level and repeat."""
-    rows: list[dict[str, Any]] = []
-    saturated: set[str] = set()
-    for streams in options.streams:
-        for repeat in range(options.repeats):
+def measure(gateways: list[Gateway], levels: list[int], repeats: int, options: Options) -> Iterator[Measured]:
+    """One run for each number of streams, repeat and gateway."""
+    overloaded: set[str] = set()
+    for streams in levels:
+        for repeat in range(repeats):
             # Not always the same one first.
-            order = gateways if repeat % 2 == 0 else gateways[::-1]
-            for gateway in order:
-                if gateway.name not in saturated:
-                    row = measure_once(gateway, streams, options)
-                    rows.append(row)
-                    print(progress(row), flush=True)
-        for gateway in gateways:
-            here = [row for row in rows if row["gateway"] == gateway.name and row["streams"] == streams]
-            if any(row.get("failure") or (row["latency_ms"]["p99"] or 0) > SATURATED_P99_MS for row in here):
-                saturated.add(gateway.name)
-    return rows
+            for gateway in gateways if repeat % 2 == 0 else gateways[::-1]:
+                if gateway.name in overloaded:
+                    continue
+                run = measure_once(gateway, streams, options) | {"repeat": repeat}
+                print(progress(run), flush=True)
+                if not is_good(run) or run["latency_ms"]["p99"] > OVERLOADED_P99_MS:
+                    overloaded.add(gateway.name)
+                yield run
 
 
-def measure_once(gateway: Gateway, streams: int, options: argparse.Namespace) -> dict[str, Any]:
-    database_url = os.environ["TEST_DATABASE_URL"] if options.database == "postgres" else ""
-    redis_url = os.environ["TEST_REDIS_URL"] if options.database == "postgres" else ""
-    row: dict[str, Any] = {"gateway": gateway.name, "streams": streams}
-    with (
-        scripted_riva(options.interim_ms) as riva,
-        running(
-            gateway, riva=riva.address, cpus=GATEWAY_CPUS, database_url=database_url, redis_url=redis_url
-        ) as service,
-    ):
-        viewers = options.viewers if gateway.protocol == "native" else 0
-        with watching(service.port, service.cookie, viewers, TOOL_CPUS):
-            time.sleep(SETTLE_S)
-            row |= speak(gateway, service, riva, streams, options)
-    row |= riva.own
-    return row
+def saturate(gateways: list[Gateway], options: Options) -> Iterator[dict[str, Any]]:
+    """More and more streams, until a gateway's p99 passes SATURATED_P99_MS."""
+    for gateway in gateways:
+        for streams in range(SATURATION_STEP, MAX_SATURATION_STREAMS + 1, SATURATION_STEP):
+            run = measure_once(gateway, streams, options)
+            print("saturation:", progress(run), flush=True)
+            p99_ms = run["latency_ms"]["p99"] if is_good(run) else None
+            yield {"gateway": gateway.name, "streams": streams, "p99_ms": p99_ms}
+            if p99_ms is None or p99_ms > SATURATED_P99_MS:
+                break
 
 
-def speak(
-    gateway: Gateway, service: Running, riva: ScriptedRiva, streams: int, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Run the load client and account for the time that it measures."""
-    before = service.usage()
-    command = [sys.executable, "-m", "benchmarks.load", "--protocol", gateway.protocol, "--port", str(service.port)]
-    command += ["--streams", str(streams), "--chunk-ms", str(options.chunk_ms), "--key", service.key]
-    command += ["--interim-ms", str(options.interim_ms)]
-    command += ["--warm-up", str(options.warm_up), "--seconds", str(options.seconds)]
-    client = subprocess.Popen(
-        command,
-        cwd=BASE_DIR,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, TOOL_CPUS),
-    )
-    assert client.stdout is not None
-    marks = []
-    last = ""
-    for line in client.stdout:
-        last = line.strip()
-        if last in ("measuring", "measured"):
-            marks.append((service.usage(), riva.cpu_s(), time.monotonic()))
-    client.wait(LOAD_TIMEOUT_S)
-    if client.returncode or len(marks) != 2:
-        return {"failure": last or f"the client ended with {client.returncode}", "latency_ms": {"p99": None}}
-    (from_usage, from_riva_s, from_s), (to_usage, to_riva_s, to_s) = marks
-    stream_seconds = streams * (to_s - from_s)
-    measured: dict[str, Any] = json.loads(last)
-    return measured | {
-        "cpu_ms_per_stream_s": (to_usage.cpu_s - from_usage.cpu_s) * 1000 / stream_seconds,
-        "riva_cpu_ms_per_stream_s": (to_riva_s - from_riva_s) * 1000 / stream_seconds,
-        "idle_mb": before.rss_bytes / 1e6,
-        "memory_mb_per_stream": (to_usage.rss_bytes - before.rss_bytes) / 1e6 / streams,
-    }
+def measure_parts(repeats: int, options: Options) -> Iterator[dict[str, Any]]:
+    """What is saved by leaving parts of the service out, against everything on in the same repeat."""
+    alone = replace(options, viewers=0)
+    variants = [
+        ("without storing", speechsite_without("storing"), options),
+        ("without acknowledgements", speechsite_without("acks"), options),
+        ("without a live view", speechsite_without(), alone),
+        ("without all three", speechsite_without("storing", "acks"), alone),
+    ]
+    ratios: dict[str, list[float]] = {name: [] for name, _, _ in variants}
+    for _ in range(repeats):
+        whole = measure_once(speechsite_without(), PARTS_STREAMS, options)
+        for name, gateway, spoken in variants:
+            run = measure_once(gateway, PARTS_STREAMS, spoken)
+            print(f"{name}:", progress(run), flush=True)
+            if is_good(run) and is_good(whole):
+                ratios[name].append(run["cpu_ms_per_stream_s"] / whole["cpu_ms_per_stream_s"])
+    for name, found in ratios.items():
+        if found:
+            yield {"name": name, "ratio": statistics.median(found)}
 
 
-class ScriptedRiva:
-    """benchmarks.riva in a process of its own. own: its own time, once it has ended."""
-
-    def __init__(self, interim_ms: int) -> None:
-        self.own: dict[str, Any] = {}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.riva", "--interim-ms", str(interim_ms)],
-            cwd=BASE_DIR,
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, TOOL_CPUS),
-        )
-        assert self._process.stdout is not None
-        self.address = self._process.stdout.readline().split()[-1]
-
-    def cpu_s(self) -> float:
-        import psutil
-
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
-
-    def stop(self) -> None:
-        self._process.terminate()
-        output, _ = self._process.communicate(timeout=LOAD_TIMEOUT_S)
-        self.own = {f"riva_own_{name}": value for name, value in json.loads(output.strip().splitlines()[-1]).items()}
+def write(document: dict[str, Any], output: Path | None, database: str) -> None:
+    path = output or RESULTS / f"streaming-{database}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"written to {path}")
+    if output is None:
+        publish([path])
 
 
-@contextlib.contextmanager
-def scripted_riva(interim_ms: int) -> Iterator[ScriptedRiva]:
-    riva = ScriptedRiva(interim_ms)
-    try:
-        yield riva
-    finally:
-        riva.stop()
-
-
-def summarise(rows: list[dict[str, Any]], gateways: list[Gateway]) -> list[dict[str, Any]]:
-    """One row for each gateway and level: medians over the repeats, and the ratio to the article's design."""
-    summary = []
-    for streams in sorted({row["streams"] for row in rows}):
-        here = [row for row in rows if row["streams"] == streams]
-        base = [row["cpu_ms_per_stream_s"] for row in here if row["gateway"] == ARTICLE_FASTAPI.name and _is_good(row)]
-        for gateway in gateways:
-            mine = [row for row in here if row["gateway"] == gateway.name]
-            good = [row for row in mine if _is_good(row)]
-            if not good:
-                if mine:
-                    summary.append({"gateway": gateway.name, "streams": streams, "failure": mine[0]["failure"]})
-                continue
-            cpu = [row["cpu_ms_per_stream_s"] for row in good]
-            ratios = [own / other for own, other in zip(cpu, base, strict=False)]
-            own_ms = _median(good, "riva_own_mean_ms")
-            summary.append(
-                {
-                    "gateway": gateway.name,
-                    "streams": streams,
-                    "repeats": len(good),
-                    "cpu_ms_per_stream_s": cpu,
-                    "ratio": statistics.median(ratios) if ratios else None,
-                    "latency_ms": {
-                        name: max(0.0, statistics.median(row["latency_ms"][name] for row in good) - own_ms)
-                        for name in ("p50", "p95", "p99")
-                    },
-                    "riva_own_ms": own_ms,
-                    "memory_mb_per_stream": _median(good, "memory_mb_per_stream"),
-                    "idle_mb": _median(good, "idle_mb"),
-                    "client_cpu_ms_per_stream_s": _median(good, "client_cpu_ms_per_stream_s"),
-                    "riva_cpu_ms_per_stream_s": _median(good, "riva_cpu_ms_per_stream_s"),
-                    "client_late_p99_ms": statistics.median(row["late_ms"]["p99"] for row in good),
-                    "results_per_stream_s": _median(good, "results_per_stream_s"),
-                    "errors": sum(row["errors"] for row in good),
-                    "lost_results": sum(row["lost_finals"] for row in good),
-                    "repeated_results": sum(row["repeated_finals"] for row in good),
-                    "lacks": gateway.lacks,
-                }
-            )
-    return summary
-
-
-def _is_good(row: dict[str, Any]) -> bool:
-    return "failure" not in row
-
-
-def _median(rows: list[dict[str, Any]], name: str) -> float:
-    return float(statistics.median(row[name] for row in rows))
-
-
-def describe_run(options: argparse.Namespace) -> dict[str, Any]:
+def describe_run(options: Options) -> dict[str, Any]:
     """What the figures depend on."""
     return {
         "machine": {
@@ -261,17 +168,17 @@ def _version(name: str) -> str | None:
         return None
 
 
-def progress(row: dict[str, Any]) -> str:
-    if "failure" in row:
-        return f"{row['gateway']:18} {row['streams']:5} failed: {row['failure']}"
-    latency = row["latency_ms"]
+def progress(run: Measured) -> str:
+    if "failure" in run:
+        return f"{run['gateway']:18} {run['streams']:5} failed: {run['failure']}"
+    latency = run["latency_ms"]
     return (
-        f"{row['gateway']:18} {row['streams']:5} {row['cpu_ms_per_stream_s']:6.2f} ms/stream-s, "
-        f"p50 {latency['p50']:.1f} p99 {latency['p99']:.1f} ms, finals p50 {row['final_latency_ms']['p50']:.1f} "
-        f"p99 {row['final_latency_ms']['p99']:.1f} ms, {row['results_per_stream_s']:.1f} results/s, "
-        f"lost {row['lost_finals']}, errors {row['errors']} {row['first_error'] or ''}, "
-        f"{row['memory_mb_per_stream']:.3f} MB, client {row['client_cpu_ms_per_stream_s']:.2f} "
-        f"Riva {row['riva_cpu_ms_per_stream_s']:.2f}, late p99 {row['late_ms']['p99']:.1f} ms"
+        f"{run['gateway']:18} {run['streams']:5} {run['cpu_ms_per_stream_s']:6.2f} ms/stream-s, "
+        f"p50 {latency['p50']:.1f} p99 {latency['p99']:.1f} ms, finals p50 {run['final_latency_ms']['p50']:.1f} "
+        f"p99 {run['final_latency_ms']['p99']:.1f} ms, {run['results_per_stream_s']:.1f} results/s, "
+        f"lost {run['lost_finals']}, errors {run['errors']} {run['first_error'] or ''}, "
+        f"{run['memory_mb_per_stream']:.3f} MB, client {run['client_cpu_ms_per_stream_s']:.2f} "
+        f"Riva {run['riva_cpu_ms_per_stream_s']:.2f}, late p99 {run['late_ms']['p99']:.1f} ms"
     )
 
 

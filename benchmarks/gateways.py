@@ -37,6 +37,14 @@ class Gateway:
 
 
 SPEECHSITE = Gateway("speechsite", "{python} manage.py serve --port {port} --workers 1", "native")
+
+
+def speechsite_without(*parts: str) -> Gateway:
+    """The service without parts that benchmarks.without can leave out, in one process without its parent."""
+    left_out = " ".join(f"--leave-out {part}" for part in parts)
+    return Gateway("speechsite", f"{{python}} -m benchmarks.without {left_out} --port {{port}}", "native")
+
+
 ARTICLE_FASTAPI = Gateway(
     "article-fastapi",
     "{python} -m benchmarks.peers.article_fastapi --port {port} --riva {riva}",
