@@ -31,6 +31,7 @@ from speechsite.drain import drain
 from speechsite.gated_server import GatedServer
 from speechsite.load_board import LoadBoard
 from speechsite.supervisor import READY
+from speechsite.websocket.protocol import WebSocketProtocol
 from transcription.process import get_process
 
 DRAIN_TIMEOUT_S = 25.0
@@ -109,7 +110,7 @@ def uvicorn_config(config: Config, open_files: int) -> uvicorn.Config:
         application,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_max_size=WEBSOCKET_MESSAGE_FACTOR * largest_message_bytes(config),
         ws_ping_interval=PING_INTERVAL_S,
         ws_ping_timeout=PING_TIMEOUT_S,
