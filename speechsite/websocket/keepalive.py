@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import Protocol
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 MAX_SWEEP_S = 1.0
 # Of the shorter of interval and timeout: how late a ping or its timeout may be.
@@ -45,6 +49,7 @@ class Keepalive:
         self._pinged_at_s.pop(connection, None)
 
     def _sweep(self) -> None:
+        self._timer = self._loop.call_later(self._sweep_s, self._sweep) if self._pinged_at_s else None
         now_s = self._loop.time()
         for connection, pinged_at_s in list(self._pinged_at_s.items()):
             # Any data says as much as a pong, which may be queued behind data of minutes.
@@ -55,4 +60,15 @@ class Keepalive:
                 self._pinged_at_s[connection] = now_s
                 connection.heard = False
                 connection.ping()
-        self._timer = self._loop.call_later(self._sweep_s, self._sweep) if self._pinged_at_s else None
+
+
+_keepalives: WeakKeyDictionary[ServerState, Keepalive] = WeakKeyDictionary()
+
+
+def find_keepalive(server_state: ServerState, config: Config, loop: asyncio.AbstractEventLoop) -> Keepalive | None:
+    """The one of a server; None where it sends no pings."""
+    if not config.ws_ping_interval:
+        return None
+    if server_state not in _keepalives:
+        _keepalives[server_state] = Keepalive(loop, config.ws_ping_interval, config.ws_ping_timeout)
+    return _keepalives[server_state]

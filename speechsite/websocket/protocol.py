@@ -13,11 +13,9 @@ import enum
 import logging
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
-from urllib.parse import unquote
-from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
-from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
 from speechsite.websocket.frames import (
@@ -32,15 +30,9 @@ from speechsite.websocket.frames import (
     build_close,
     build_frame,
 )
-from speechsite.websocket.handshake import (
-    Headers,
-    Refused,
-    Request,
-    build_acceptance,
-    build_head,
-    build_response,
-)
-from speechsite.websocket.keepalive import Keepalive
+from speechsite.websocket.handshake import Headers, Refused, Request, build_acceptance, build_head, build_response
+from speechsite.websocket.keepalive import Keepalive, find_keepalive
+from speechsite.websocket.scope import build_scope
 
 # What may wait for the application before reading pauses: so much, or `ws_max_queue` messages. Beyond it there are
 # one message and one read (256 KiB) at most.
@@ -66,9 +58,6 @@ class State(enum.Enum):
 
 
 REQUESTED, OFFERED, DENYING, OPEN, CLOSING, CLOSED = State
-
-# One for each server of the process, which is one but in tests.
-keepalives: WeakKeyDictionary[ServerState, Keepalive] = WeakKeyDictionary()
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -195,7 +184,7 @@ class WebSocketProtocol(asyncio.Protocol):
         message = messages.pop(0)
         if not messages:
             self._waiting_bytes = 0
-            if self.reading_paused:
+            if self.reading_paused and self._state is not OFFERED:
                 self._resume_reading()
         return message
 
@@ -256,10 +245,9 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._state is OFFERED:
             self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
         elif self._state is DENYING:
-            self._end(ABNORMAL)
-            self._hang_up()
+            self._hang_up(ABNORMAL)
         elif self._state is OPEN:
-            self._break_off(INTERNAL_ERROR, "")
+            self._break_off(INTERNAL_ERROR)
 
     # The handshake
 
@@ -272,29 +260,10 @@ class WebSocketProtocol(asyncio.Protocol):
         self._state = OFFERED
         self._accept_request = request
         self._messages.append({"type": "websocket.connect"})
-        task = self._loop.create_task(self._run(self._scope_of(request)))
+        scope = build_scope(request, self._transport, self._config)
+        task = self._loop.create_task(self._run(scope | {"state": self._app_state.copy()}))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
-
-    def _scope_of(self, request: Request) -> Message:
-        root_path = self._config.root_path
-        path, _, query = request.target.partition("?")
-        return {
-            "type": "websocket",
-            "asgi": {"version": self._config.asgi_version, "spec_version": "2.4"},
-            "http_version": "1.1",
-            "scheme": "wss" if is_ssl(self._transport) else "ws",
-            "server": get_local_addr(self._transport),
-            "client": get_remote_addr(self._transport),
-            "root_path": root_path,
-            "path": root_path + unquote(path),
-            "raw_path": (root_path + path).encode("ascii"),
-            "query_string": query.encode("ascii"),
-            "headers": request.headers,
-            "subprotocols": request.subprotocols,
-            "state": self._app_state.copy(),
-            "extensions": {"websocket.http.response": {}},
-        }
 
     def _accept(self, message: Message) -> None:
         assert self._accept_request is not None  # noqa: S101 - for the type checker
@@ -302,27 +271,17 @@ class WebSocketProtocol(asyncio.Protocol):
         self._write(build_acceptance(self._accept_request, message.get("subprotocol"), headers))
         self._accept_request = None
         self._state = OPEN
-        self._keepalive = self._find_keepalive()
+        self._keepalive = find_keepalive(self._server_state, self._config, self._loop)
         if self._keepalive is not None:
             self._keepalive.add(self)
         # What came before the answer.
         self._resume_reading()
 
-    def _find_keepalive(self) -> Keepalive | None:
-        interval_s, timeout_s = self._config.ws_ping_interval, self._config.ws_ping_timeout
-        if not interval_s:
-            return None
-        keepalive = keepalives.get(self._server_state)
-        if keepalive is None:
-            keepalive = keepalives[self._server_state] = Keepalive(self._loop, interval_s, timeout_s)
-        return keepalive
-
     def _answer(self, status: int, text: str = "", headers: Headers | None = None) -> None:
         """Refuse the WebSocket with a whole HTTP response."""
         headers = [*self._server_state.default_headers, *(headers or ())]
         self._write(build_response(status, headers, text.encode()))
-        self._end(ABNORMAL)
-        self._hang_up()
+        self._hang_up(ABNORMAL)
 
     def _deny(self, body: bytes, *, is_last: bool) -> None:
         """Write the application's own refusal as it comes; its end is the end of the connection."""
@@ -334,8 +293,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._write(body)
         if is_last:
             self._closed_by_application = True
-            self._end(ABNORMAL)
-            self._hang_up()
+            self._hang_up(ABNORMAL)
 
     # Reading
 
@@ -370,12 +328,10 @@ class WebSocketProtocol(asyncio.Protocol):
     def _on_close(self, code: int, reason: str) -> None:
         if self._state is OPEN:
             self._write(build_close(code, reason))
-        if self._state is not CLOSING:
-            # Also where the connection was lost after this: it is what the client meant to say.
-            self._disconnect = _disconnect(code, reason)
-        self._frames = None
-        self._end(code, reason)
-        self._hang_up()
+        elif self._state is CLOSED:
+            # The connection was lost before this could be taken in.
+            self._disconnect = None
+        self._hang_up(code, reason)
 
     def _pause_reading(self) -> None:
         if not self.reading_paused:
@@ -408,9 +364,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._writable = None
 
     def ping(self) -> None:
-        # A client that takes nothing is asked when it does.
-        if self._writable is None:
-            self._write(build_frame(PING, b""))
+        self._write(build_frame(PING, b""))
 
     def end_in_silence(self) -> None:
         self._break_off(INTERNAL_ERROR, "keepalive ping timeout")
@@ -418,50 +372,46 @@ class WebSocketProtocol(asyncio.Protocol):
     def _close(self, code: int, reason: str, timeout_s: float) -> None:
         """Send our close and wait for the client's. What it still sends is dropped."""
         self._write(build_close(code, reason))
-        self._disconnect = _disconnect(code, reason)
         self._end(code, reason)
         self._state = CLOSING
         self._set_timer(timeout_s)
         self._resume_reading()
 
-    def _break_off(self, code: int, reason: str) -> None:
-        """Close without reading on: say why, send the end of the stream, and wait a moment for the client's."""
+    def _break_off(self, code: int, reason: str = "") -> None:
+        """Close without reading on: say why, and give the client a moment to end the connection."""
         if self._state is OPEN:
             self._write(build_close(code, reason))
+        if self._transport.is_closing() or not self._transport.can_write_eof():
+            self._hang_up(code, reason)
+            return
         self._frames = None
         self._end(code, reason)
-        if self._transport.is_closing() or not self._transport.can_write_eof():
-            self._hang_up()
-            return
-        # To close with unread bytes would reset the connection, and the client might not see our close.
+        # To close with bytes unread would reset the connection, and the client might not see our close.
         self._transport.write_eof()
         self._set_timer(LAST_TIMEOUT_S)
         self._resume_reading()
 
+    def _hang_up(self, code: int, reason: str = "") -> None:
+        """Close the transport once it has sent what it holds; where the client does not take that, after a moment."""
+        self._frames = None
+        self._end(code, reason)
+        self._transport.close()
+        self._set_timer(LAST_TIMEOUT_S)
+
     def _end(self, code: int, reason: str = "") -> None:
-        """The application may send nothing more, and hears of the disconnect after what has come before it."""
+        """The application may send nothing more, and hears of the disconnect after what came before it."""
         if self._state is CLOSING:
             self._frames = None
         self._state = CLOSED
         self._pong = None
         if self._disconnect is None:
-            self._disconnect = _disconnect(code, reason)
+            self._disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
         if self._keepalive is not None:
             self._keepalive.discard(self)
         self._release_senders()
         self._wake_receiver()
 
-    def _hang_up(self) -> None:
-        """Close the transport, which sends what is left; where the client does not take it, after a moment without."""
-        self._frames = None
-        self._transport.close()
-        self._set_timer(LAST_TIMEOUT_S)
-
     def _set_timer(self, abort_after_s: float | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if abort_after_s is None else self._loop.call_later(abort_after_s, self._transport.abort)
-
-
-def _disconnect(code: int, reason: str) -> Message:
-    return {"type": "websocket.disconnect", "code": code, "reason": reason}
