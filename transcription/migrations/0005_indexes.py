@@ -42,14 +42,16 @@ class Migration(migrations.Migration):
             model_name="transcriptsegment",
             index=models.Index(
                 fields=["session", "index"],
-                name="segment_remarkable",
-                condition=models.Q(
-                    ("reviewed", True),
-                    ("tail", True),
-                    ("promoted", True),
-                    models.Q(("text", models.F("asr_text")), _negated=True),
-                    _connector="OR",
-                ),
+                name="segment_flagged",
+                condition=models.Q(("reviewed", True), ("tail", True), ("promoted", True), _connector="OR"),
+            ),
+        ),
+        AddIndexLive(
+            model_name="transcriptsegment",
+            index=models.Index(
+                fields=["session", "index"],
+                name="segment_edited",
+                condition=models.Q(("text", models.F("asr_text")), _negated=True),
             ),
         ),
         RemoveIndexLive(model_name="transcriptionsession", name="session_state_worker"),
