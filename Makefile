@@ -10,6 +10,10 @@ AT_ONCE := -n 2 --dist loadfile
 DB := sqlite
 UNDER_LOAD = $(if $(filter postgres,$(DB)),scripts/with-services) $(PY) -m transcription.tests.chaos $@ --database $(DB) \
 	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SEED),--seed $(SEED))
+IN_DATABASE = $(if $(filter postgres,$(DB)),scripts/with-services)
+# SQLite's file stays, so that the commits are measured in it, and is there for the next time.
+STORAGE_DB = --database $(DB) $(if $(filter sqlite,$(DB)),--folder var/bench-storage)
+STORAGE = $(STORAGE_DB) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SEGMENTS),--segments $(SEGMENTS))
 # --no-input: a question about credentials would wait for ever where nobody sees it.
 # --no-compile: compiling all 5,000 files takes a third of the time; what is used is compiled when it is.
 PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --require-hashes
@@ -18,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements bench bench-recogniser chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
+.PHONY: help serve test install lint format requirements bench bench-recogniser bench-storage chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +65,9 @@ test-browser: $(DEV) ## Browser tests, in Chromium
 
 bench-recogniser: $(DEV) ## Measure how many streams the embedded recogniser keeps up with (BENCH_ARGS="...")
 	$(PY) -m benchmarks.recogniser $(BENCH_ARGS)
+
+bench-storage: $(DEV) ## Measure lists, searches, exports and commits in 5,000,000 segments (DB=postgres SESSIONS= SEGMENTS=)
+	$(IN_DATABASE) sh -c '$(PY) -m benchmarks.storage $(STORAGE) && $(PY) -m benchmarks.commits $(STORAGE_DB)'
 
 chaos: test-long ## The slow tests, then 10 minutes of faults under load (MINUTES= SESSIONS= DB=postgres SEED=)
 	$(UNDER_LOAD)

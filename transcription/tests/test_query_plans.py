@@ -1,0 +1,269 @@
+"""How the database goes about the main queries: by which index, in a moderately filled archive, and in how many steps.
+
+Plans are read as the database explains them; that they are quick is measured by `benchmarks.storage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoDbBlocker
+
+from benchmarks import archive
+from transcription import services
+from transcription.api_schemas import Cursor
+from transcription.exports import write_transcript
+from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.session_list import SessionFilterForm, capped_count, hits_by_session, make_place, read_page
+from transcription.tests.rows import principal_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.databases]
+
+SESSIONS = 3000
+SEGMENTS = 40_000
+WHOLE_TABLES = {
+    "postgresql": ["Seq Scan on transcription_transcriptionsession", "Seq Scan on transcription_transcriptsegment"],
+    "sqlite": ["SCAN transcription_transcriptionsession\n", "SCAN transcription_transcriptsegment\n"],
+}
+# SQLite names the index of a constraint itself.
+SQLITE_NAME = "sqlite_autoindex_transcription_transcriptsegment_1"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def year(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """An archive for all tests of this module; what they change themselves is rolled back."""
+    with django_db_blocker.unblock():
+        with transaction.atomic():
+            archive.insert(SESSIONS, SEGMENTS)
+        archive.refresh_statistics()
+    yield
+    with django_db_blocker.unblock():
+        archive.delete_rows()
+        connection.close()
+
+
+class Statements:
+    """What was asked of the database meanwhile."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, Any]] = []
+
+    def __call__(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    def plans(self, table: str = "") -> str:
+        """The plans of those that read a table, a line for each step."""
+        explain = "EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN "
+        lines = []
+        with connection.cursor() as cursor:
+            for sql, params in self.asked:
+                if sql.startswith("SELECT") and table in sql:
+                    cursor.execute(explain + sql, params)
+                    lines += [str(row[-1]) for row in cursor.fetchall()]
+        return "\n".join([*lines, ""]).replace(SQLITE_NAME, "segment_index_once_per_session")
+
+
+@contextmanager
+def watched() -> Iterator[Statements]:
+    statements = Statements()
+    with connection.execute_wrapper(statements):
+        yield statements
+
+
+def boss() -> User:
+    return User.objects.get(username=archive.BOSS)
+
+
+def plans_of(run: Callable[[], Any]) -> str:
+    with watched() as statements:
+        run()
+    return statements.plans("transcription_transcript")
+
+
+def assert_reads_no_whole_table(plans: str) -> None:
+    assert [scan for scan in WHOLE_TABLES[connection.vendor] if scan in plans] == [], plans
+
+
+def list_page(user: User, *, before: str = "", **query: str) -> list[TranscriptionSession]:
+    """A page of the console's list with its hits, as the view makes it, but for the count."""
+    who = principal_of(user)
+    form = SessionFilterForm(query)
+    page = read_page(form.filter(who, user.pk), before=before)
+    hits_by_session(who, query.get("q", ""), page.sessions)
+    return page.sessions
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({}, "session_newest"),
+        ({"state": "failed"}, "session_state_newest"),
+        ({"language": archive.RARE_LANGUAGE}, "session_language_newest"),
+        ({"length": "1800"}, "session_long_newest"),
+        ({"mine": "on"}, "session_owner_newest"),
+        ({"since": "2020-01-01", "until": "2020-01-02"}, "session_newest"),
+    ],
+)
+def test_a_page_of_the_list_comes_from_an_index(query: dict[str, str], index: str) -> None:
+    plans = plans_of(lambda: list_page(boss(), **query))
+    assert index in plans
+    assert_reads_no_whole_table(plans)
+
+
+def test_a_later_page_begins_where_the_one_before_ended() -> None:
+    place = TranscriptionSession.objects.order_by("-created_at")[2500]
+    plans = plans_of(lambda: list_page(boss(), before=make_place(place)))
+    begins = {"postgresql": "Index Cond: (created_at <= ", "sqlite": "USING INDEX session_newest (created_at<?)"}
+    assert begins[connection.vendor] in plans or "COVERING INDEX session_newest (created_at<?)" in plans, plans
+    by_cursor = TranscriptionSession.objects.filter(Cursor(place.created_at, place.pk).conditions())
+    assert begins[connection.vendor] in by_cursor.order_by("-created_at", "-pk")[:51].explain()
+
+
+def test_somebodys_own_sessions_come_from_the_indexes_of_owners_and_keys() -> None:
+    owner = User.objects.filter(api_keys__isnull=False, is_superuser=False, user_permissions=None).first()
+    assert owner is not None
+    plans = plans_of(lambda: list_page(owner))
+    assert "session_owner_newest" in plans
+    assert "session_key_newest" in plans
+
+
+def test_a_rare_word_is_looked_up_in_the_search_index() -> None:
+    plans = plans_of(lambda: list_page(boss(), q=archive.RARE_WORD))
+    assert {"postgresql": "transcription_segment_search_gin", "sqlite": "VIRTUAL TABLE INDEX"}[
+        connection.vendor
+    ] in plans
+    assert_reads_no_whole_table(plans)
+
+
+def test_a_common_word_is_looked_for_from_the_newest_session_on() -> None:
+    found: list[TranscriptionSession] = []
+    plans = plans_of(lambda: found.extend(list_page(boss(), q="the")))
+    assert len(found) > 20
+    assert "search_gin" not in plans
+    assert "VIRTUAL TABLE INDEX" not in plans
+    assert "session_newest" in plans
+    assert "segment_index_once_per_session" in plans
+    assert_reads_no_whole_table(plans)
+
+
+def test_of_several_words_the_index_is_asked_for_the_rare_ones() -> None:
+    with watched() as statements:
+        list_page(boss(), q=f"the {archive.RARE_WORD}")
+    asked = [params for sql, params in statements.asked if "unnest" in sql or "MATCH" in sql]
+    assert asked
+    for params in asked:
+        assert f"'{archive.RARE_WORD}':*" in params or f'"{archive.RARE_WORD}"*' in params
+
+
+def test_the_beginning_of_an_id_comes_from_an_index() -> None:
+    session = TranscriptionSession.objects.order_by("pk")[0]
+    plans = plans_of(lambda: list_page(boss(), q=session.public_id[:8]))
+    assert "transcription_id_search" in plans
+    assert list_page(boss(), q=session.public_id[:8].upper()) == [session]
+
+
+def test_counting_reads_an_index() -> None:
+    assert_reads_no_whole_table(plans_of(lambda: capped_count(TranscriptionSession.objects.filter(state="failed"))))
+
+
+def test_an_export_reads_its_segments_by_an_index_and_few_at_a_time() -> None:
+    session = TranscriptionSession.objects.get(public_id=archive.LONG_SESSION)
+    with watched() as statements:
+        assert sum(map(len, write_transcript(session, "json"))) > 10_000
+    plans = statements.plans()
+    assert plans.count("segment_index_once_per_session") == len(statements.asked) == session.segment_count // 200 + 1
+    assert "Sort" not in plans
+    assert "TEMP B-TREE" not in plans
+
+
+def test_a_session_is_deleted_by_an_index() -> None:
+    session = TranscriptionSession.objects.get(public_id=archive.BIG_SESSION)
+    with transaction.atomic():
+        plans = plans_of(lambda: services.delete_session(session))
+        transaction.set_rollback(True)
+    assert "segment_index_once_per_session" in plans
+    assert_reads_no_whole_table(plans)
+
+
+ADMIN_SEGMENTS = "/admin/transcription/transcriptsegment/"
+ADMIN_SESSIONS = "/admin/transcription/transcriptionsession/"
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({}, "segment_index_once_per_session"),
+        ({"p": "20"}, "segment_index_once_per_session"),
+        ({"reviewed__exact": "1"}, "segment_flagged"),
+        ({"edited": "yes"}, "segment_edited"),
+        ({"q": archive.RARE_WORD}, "segment_index_once_per_session"),
+        ({"q": "the"}, "segment_index_once_per_session"),
+    ],
+)
+def test_the_admin_lists_segments_by_an_index(query: dict[str, str], index: str) -> None:
+    client = Client()
+    client.force_login(boss())
+    with watched() as statements:
+        assert client.get(ADMIN_SEGMENTS, query).status_code == 200
+    plans = statements.plans("transcription_transcriptsegment")
+    assert index in plans
+    assert_reads_no_whole_table(plans)
+
+
+def test_lists_of_the_admin_stop_counting() -> None:
+    client = Client()
+    client.force_login(boss())
+    html = client.get(ADMIN_SEGMENTS).content.decode()
+    assert "over 10000" in html.replace(",", "")
+    offer = '<span class="question hidden">'
+    assert offer not in client.get(ADMIN_SESSIONS, {"q": "t"}).content.decode()
+    assert offer in client.get(ADMIN_SESSIONS).content.decode()
+    assert client.get(ADMIN_SEGMENTS, {"p": "200"}).status_code == 200
+
+
+@pytest.mark.parametrize("address", [reverse("sessions"), "/api/v1/sessions", ADMIN_SESSIONS, ADMIN_SEGMENTS])
+@pytest.mark.parametrize("query", [{}, {"q": "the"}, {"q": archive.RARE_WORD}])
+def test_a_page_takes_few_statements_whatever_it_shows(address: str, query: dict[str, str]) -> None:
+    client = Client()
+    client.force_login(boss())
+    with watched() as statements:
+        assert client.get(address, query).status_code == 200
+    assert len(statements.asked) <= 12
+
+
+def test_the_page_of_a_session_takes_few_statements() -> None:
+    client = Client()
+    client.force_login(boss())
+    with watched() as statements:
+        assert client.get(reverse("session", kwargs={"public_id": archive.BIG_SESSION})).status_code == 200
+    assert len(statements.asked) <= 15
+    assert_reads_no_whole_table(statements.plans("transcription_transcript"))
+
+
+def test_no_index_of_a_table_begins_with_another_one() -> None:
+    """Such a one would cost each write and answer nothing that the longer one does not."""
+    for model in (TranscriptionSession, TranscriptSegment):
+        with connection.cursor() as cursor:
+            constraints = connection.introspection.get_constraints(cursor, model._meta.db_table)
+        columns = {
+            name: tuple(found["columns"])
+            for name, found in constraints.items()
+            # Those for LIKE, for some rows and for the beginning of ids have another purpose than their columns say.
+            if found["index"]
+            and found["columns"]
+            and all(found["columns"])
+            and not name.endswith(
+                ("_like", "session_long_newest", "segment_flagged", "segment_edited", "transcription_id_search")
+            )
+        }
+        for name, short in columns.items():
+            longer = [other for other, long in columns.items() if other != name and long[: len(short)] == short]
+            assert not longer, (name, longer)
