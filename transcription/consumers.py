@@ -17,8 +17,9 @@ from transcription.auth import Principal, WrongOrigin, authenticate_socket, toke
 from transcription.connection_limits import ConnectionLimits
 from transcription.dialects.base import Dialect
 from transcription.dialects.native import NativeDialect
+from transcription.eager import Unfinished, run_until_it_waits
 from transcription.errors import BadMessage, InternalError, NothingToResume, TimedOutClient, TranscriptionError
-from transcription.events import Failed
+from transcription.events import Ack, Event, Failed, Final, Interim
 from transcription.inbox import DISCONNECTED, Disconnected, Inbox
 from transcription.live import LiveTranscription
 from transcription.options import is_session_id
@@ -248,7 +249,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             user_agent=self._user_agent,
             dialect=self._dialect.name,
         )
-        self._go_live(self._process.transcribe(new, emit=self._outbox.put))
+        self._go_live(self._process.transcribe(new, emit=self._emit))
 
     async def _resume(self, command: commands.Resume, inbox: Inbox) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
@@ -267,7 +268,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         )
         taken = await inbox.while_connected(self._process.take(resume))
         if taken.ended is None:
-            self._go_live(self._process.go_on(taken, resume, dialect=self._dialect.name, emit=self._outbox.put))
+            self._go_live(self._process.go_on(taken, resume, dialect=self._dialect.name, emit=self._emit))
             return
         # Its client had stopped it, and lost the connection before it heard of the end.
         for event in build_ended(resume.public_id, taken):
@@ -309,18 +310,33 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
 
     # Writing
 
+    def _emit(self, event: Event) -> None:
+        """Send results right away where nothing waits before them: no other task has to run first."""
+        if not (isinstance(event, Interim | Final | Ack) and self._outbox.is_idle) or self._gone:
+            self._outbox.put(event)
+            return
+        rest = run_until_it_waits(self._tell_of(event))
+        if rest is not None:
+            self._outbox.put_rest(rest)
+
     async def _write(self) -> None:
         """Send events until the outbox is closed and empty, then close the connection."""
         error: TranscriptionError | None = None
         async for event in self._outbox.events():
+            if isinstance(event, Unfinished):
+                await event
+                continue
             if self._gone:
                 continue
             if isinstance(event, Failed):
                 error = event.error
-            for text in self._dialect.render(event):
-                await self._tell(text)
+            await self._tell_of(event)
         if not self._gone:
             await self._close(self._closing_error(error))
+
+    async def _tell_of(self, event: Event) -> None:
+        for text in self._dialect.render(event):
+            await self._tell(text)
 
     async def _tell(self, text: str) -> None:
         if self._gone:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from transcription import metrics
+from transcription.eager import Unfinished
 from transcription.errors import TimedOutClient
 from transcription.events import Ack, Event, Interim
 
@@ -19,12 +20,22 @@ class Outbox:
     """Events in the order they happened. One task takes them out; `put` never waits."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | Unfinished] = deque()
         self._clock = clock
         self._wanted = asyncio.Event()
         self._closed = False
         self._sending_since_s: float | None = None
         self.overflowed = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is sent, so that the next event may be sent right away."""
+        return not self._events and self._sending_since_s is None and not self._closed
+
+    def put_rest(self, sending: Unfinished) -> None:
+        """An event that was sent right away waits for the client: whoever takes events out goes on with it."""
+        self._events.append(sending)
+        self._wanted.set()
 
     def put(self, event: Event) -> None:
         """Add an event. Past MAX_EVENTS the client reads too slowly, see check(), and nothing more is added."""
@@ -51,7 +62,7 @@ class Outbox:
         self._closed = True
         self._wanted.set()
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[Event | Unfinished]:
         """Each event; the time until the next one is asked for counts as the time that sending it takes."""
         while True:
             while self._events:
