@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from transcription.errors import TimedOutClient
 from transcription.eager import Unfinished, run_until_it_waits
+from transcription.errors import TimedOutClient
 from transcription.events import Ack, AudioWarning, Event, Final, Interim
 from transcription.outbox import MAX_EVENTS, STUCK_S, Outbox
 from transcription.results import FinalResult, InterimResult
