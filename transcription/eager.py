@@ -37,14 +37,14 @@ def run_until_it_waits(coroutine: Coroutine[Any, Any, None]) -> Unfinished | Non
 
 def _go_on(coroutine: Coroutine[Any, Any, None], waited_for: Any) -> Generator[Any, Any, None]:
     while True:
+        thrown: BaseException | None = None
+        answer = None
         try:
             answer = yield waited_for
         # Whatever comes, a cancellation too, is the coroutine's own matter.
         except BaseException as error:
-            step, value = coroutine.throw, error
-        else:
-            step, value = coroutine.send, answer
+            thrown = error
         try:
-            waited_for = step(value)
+            waited_for = coroutine.send(answer) if thrown is None else coroutine.throw(thrown)
         except StopIteration:
             return
