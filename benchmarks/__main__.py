@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gateways import ARTICLE_FASTAPI, FLASK_SOCKETIO, SPEECHSITE, Gateway, speechsite_without
+from benchmarks.idle import measure_idle
 from benchmarks.load import PROTOCOLS
 from benchmarks.report import publish
 from benchmarks.runner import Measured, Options, measure_once
@@ -37,6 +38,7 @@ SATURATED_P99_MS = 100.0
 SATURATION_STEP = 100
 MAX_SATURATION_STREAMS = 1500
 PARTS_STREAMS = 150
+CONSOLE_STREAMS, CONSOLE_VIEWERS = 500, 20
 VERSIONS = ("django", "channels", "daphne", "uvicorn", "uvloop", "grpcio", "protobuf", "nvidia-riva-client", "fastapi")
 
 
@@ -55,6 +57,8 @@ def main() -> int:
     if not options.quick:
         document["saturation"] = list(saturate(gateways, spoken))
         document["parts"] = list(measure_parts(options.repeats, spoken))
+        document["console"] = measure_console(options.repeats, spoken)
+        document["idle"] = measure_idle(spoken)
     write(document, options.output, options.database)
     return 0
 
@@ -131,6 +135,18 @@ def measure_parts(repeats: int, options: Options) -> Iterator[dict[str, Any]]:
     for name, found in ratios.items():
         if found:
             yield {"name": name, "ratio": statistics.median(found)}
+
+
+def measure_console(repeats: int, options: Options) -> dict[str, Any]:
+    """What operators who watch the live page cost on top of the sessions."""
+    ratios = []
+    for _ in range(repeats):
+        unwatched = measure_once(SPEECHSITE, CONSOLE_STREAMS, replace(options, viewers=0))
+        watched = measure_once(SPEECHSITE, CONSOLE_STREAMS, replace(options, viewers=CONSOLE_VIEWERS))
+        print("console:", progress(unwatched), "\nconsole:", progress(watched), flush=True)
+        if is_good(watched) and is_good(unwatched):
+            ratios.append(watched["cpu_ms_per_stream_s"] / unwatched["cpu_ms_per_stream_s"])
+    return {"streams": CONSOLE_STREAMS, "viewers": CONSOLE_VIEWERS, "ratio": statistics.median(ratios)}
 
 
 def write(document: dict[str, Any], output: Path | None, database: str) -> None:

@@ -53,6 +53,24 @@ class Part(TypedDict):
     ratio: float
 
 
+class Idle(TypedDict):
+    """cpu_percent: of one core. memory_mb: by which the serving process grew, to service_mb."""
+
+    connections: int
+    memory_mb: float
+    service_mb: float
+    cpu_percent: float
+    cpu_percent_without: float
+
+
+class Console(TypedDict):
+    """ratio: CPU with so many viewers of the live page to that without any."""
+
+    streams: int
+    viewers: int
+    ratio: float
+
+
 class Document(TypedDict):
     machine: dict[str, str | int | None]
     versions: dict[str, str | None]
@@ -60,3 +78,5 @@ class Document(TypedDict):
     rows: list[Row]
     saturation: NotRequired[list[SaturationPoint]]
     parts: NotRequired[list[Part]]
+    idle: NotRequired[Idle]
+    console: NotRequired[Console]

@@ -57,6 +57,8 @@ def build_report(document: Document) -> str:
         blocks.append(saturation_table(points))
     if parts := document.get("parts"):
         blocks.append(parts_table(parts))
+    if "console" in document or "idle" in document:
+        blocks.append(beside_table(document))
     if lacks := lacks_table(document["rows"]):
         blocks.append(lacks)
     return "\n\n".join(blocks)
@@ -99,6 +101,23 @@ def streams_within(points: Iterable[SaturationPoint], p99_ms: float) -> str:
 
 def parts_table(parts: Iterable[Part]) -> str:
     return table(("", "CPU against everything on"), [[part["name"], f"{part['ratio']:.2f}"] for part in parts])
+
+
+def beside_table(document: Document) -> str:
+    """What is not speech: people who watch, and connections that say nothing."""
+    rows = []
+    if console := document.get("console"):
+        name = f"{console['viewers']} operators who watch {console['streams']} live sessions"
+        rows.append([name, f"{(console['ratio'] - 1) * 100:+.0f} % CPU"])
+    if idle := document.get("idle"):
+        rows.append(
+            [
+                f"{idle['connections']} connections that say nothing",
+                f"{number(idle['memory_mb'])} MB (the process: {number(idle['service_mb'])} MB), "
+                f"{idle['cpu_percent']:.2f} % of a core ({idle['cpu_percent_without']:.2f} % without them)",
+            ]
+        )
+    return table(("", "cost"), rows)
 
 
 def lacks_table(rows: Iterable[Row]) -> str:

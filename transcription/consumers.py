@@ -32,7 +32,8 @@ from transcription.waiting_connections import Waiting
 
 log = structlog.get_logger(__name__)
 
-WATCH_EVERY_S = 1.0
+# Of what takes 30 s to be wrong; thousands of idle connections are looked at as often.
+WATCH_EVERY_S = 5.0
 MIN_WATCH_S = 0.01
 CLOSE_PATIENCE_S = 5.0
 
