@@ -30,7 +30,9 @@ class Outbox:
     @property
     def is_idle(self) -> bool:
         """Whether everything is sent, so that the next event may be sent right away."""
-        return not self._events and self._sending_since_s is None and not self._closed
+        if self._closed or self.overflowed:
+            return False
+        return not self._events and self._sending_since_s is None
 
     def put_rest(self, sending: Unfinished) -> None:
         """An event that was sent right away waits for the client: whoever takes events out goes on with it."""

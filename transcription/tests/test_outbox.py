@@ -133,6 +133,7 @@ async def test_nothing_follows_what_a_slow_client_was_not_told() -> None:
     async for event in outbox.events():
         told.append(event)
         # There is room again.
+        assert not outbox.is_idle
         outbox.put(final(MAX_EVENTS + 1))
         if len(told) == MAX_EVENTS:
             break
