@@ -59,7 +59,7 @@ def main() -> int:
         document["parts"] = list(measure_parts(options.repeats, spoken))
         document["console"] = measure_console(options.repeats, spoken)
         document["idle"] = measure_idle(spoken)
-    write(document, options.output, options.database)
+    write(document, options.output, result_name(spoken))
     return 0
 
 
@@ -149,8 +149,14 @@ def measure_console(repeats: int, options: Options) -> dict[str, Any]:
     return {"streams": CONSOLE_STREAMS, "viewers": CONSOLE_VIEWERS, "ratio": statistics.median(ratios)}
 
 
-def write(document: dict[str, Any], output: Path | None, database: str) -> None:
-    path = output or RESULTS / f"streaming-{database}.json"
+def result_name(options: Options) -> str:
+    """Of the file, and of its place in docs/performance.md."""
+    steps = "" if options.interim_ms == Options.interim_ms else f"-{options.interim_ms}ms"
+    return f"streaming-{options.database}{steps}"
+
+
+def write(document: dict[str, Any], output: Path | None, name: str) -> None:
+    path = output or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")
     print(f"written to {path}")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -41,6 +41,9 @@ Measured = dict[str, Any]
 def measure_once(gateway: Gateway, streams: int, options: Options) -> Measured:
     database_url = os.environ["TEST_DATABASE_URL"] if options.database == "postgres" else ""
     redis_url = os.environ["TEST_REDIS_URL"] if options.database == "postgres" else ""
+    if gateway.protocol == "native":
+        # The service is told in which steps its recogniser hears, as one who runs it would.
+        gateway = replace(gateway, settings={"RIVA_CHUNK_MS": str(options.interim_ms), **gateway.settings})
     row: Measured = {"gateway": gateway.name, "streams": streams}
     with (
         scripted_riva(options.interim_ms) as riva,
