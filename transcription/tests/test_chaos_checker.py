@@ -132,6 +132,16 @@ def test_a_gap_may_begin_later_than_the_client_knew() -> None:
     assert broken(client(discarded=[made]), session(gaps=((32 * 1000, 32 * 1900),))) == {"I2"}
 
 
+def test_audio_that_was_settled_unheard_between_two_gaps_is_none() -> None:
+    """The first resume was lost with its audio, which was settled before the client came back without it."""
+    first, second = (32 * 1000, 32 * 1400), (32 * 1400, 32 * 2000)
+    unheard = (32 * 1700, 32 * 2000)
+
+    assert broken(client(discarded=[first, second]), session(gaps=(first, unheard))) == set()
+    assert broken(client(discarded=[first, second]), session(gaps=(first,))) == {"I2"}
+    assert broken(client(discarded=[first, second]), session(gaps=((32 * 1000, 32 * 1200), unheard))) == {"I2"}
+
+
 def test_a_word_at_the_edge_of_a_gap_may_be_heard_in_part() -> None:
     edge = 32 * (WORDS[3].start_ms + 100)
     gap = (edge, 32 * WORDS[5].end_ms)
