@@ -41,7 +41,7 @@ from transcription.admin_display import (
     with_second_line,
 )
 from transcription.admin_filters import ConfidenceFilter, DialectFilter, EditedFilter, ErrorFilter
-from transcription.admin_lists import CappedListMixin, SegmentList
+from transcription.admin_lists import MAX_FOUND, CappedListMixin, SegmentList
 from transcription.corrections import keep_machine_version
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment, Worker
@@ -176,7 +176,8 @@ class TranscriptionSessionAdmin(CappedListMixin, admin.ModelAdmin):
                 by_metadata = everything.alias(wanted=KeyTransform(match[1], "metadata"))
                 others.append(by_metadata.filter(wanted=match[2].strip()))
         readable = access.visible_sessions(request.user)
-        return search_sessions(queryset, term, readable=readable, others=others), False
+        found = search_sessions(queryset, term, limit=MAX_FOUND + 1, readable=readable, others=others)
+        return queryset.filter(pk__in=found.order_by().values("pk")), False
 
     @admin.display(description=gettext_lazy("session"), ordering="title")
     def name(self, session: TranscriptionSession) -> str:
@@ -430,7 +431,7 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         if not search_term.strip():
             return queryset, False
-        return search_segments(queryset, search_term), False
+        return search_segments(queryset, search_term, limit=MAX_FOUND + 1), False
 
     def save_model(self, request: HttpRequest, obj: TranscriptSegment, form: ModelForm[Any], change: bool) -> None:
         # Compared with what is stored: when a version is restored the form itself has no change.

@@ -41,7 +41,7 @@ from transcription.exports import transcript_response
 from transcription.models import TranscriptionSession
 from transcription.principals import Principal
 from transcription.search import search_sessions
-from transcription.session_list import first_rows
+from transcription.session_list import with_facts
 
 COMMON_ERRORS = frozenset({401, 403, 422, 500, 507})
 ONE_SESSION_ERRORS = COMMON_ERRORS | {404}
@@ -157,10 +157,11 @@ def start_transcription(request: HttpRequest, options: StartRequest | None = Non
 def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> SessionPage:
     principal = principal_of(request)
     sessions = listed_sessions(principal).filter(filters.conditions())
-    sessions = search_sessions(sessions, filters.q, readable=visible_sessions(principal))
     if filters.cursor:
         sessions = sessions.filter(Cursor.parse(filters.cursor).conditions())
-    found = first_rows(sessions.order_by("-created_at", "-pk"), filters.limit + 1)
+    least = filters.limit + 1
+    chosen = search_sessions(sessions, filters.q, limit=least, readable=visible_sessions(principal))
+    found = with_facts(chosen[:least])
     page = found[: filters.limit]
     has_more = len(found) > len(page)
     return SessionPage(

@@ -4,8 +4,8 @@ What people type is never syntax: it becomes words, each of which must begin a w
 order. Case and the diacritics of Latin letters do not count. The same on SQLite and PostgreSQL.
 
 An index answers quickly where few segments match; of a word that stands everywhere it would gather millions before
-the first page could be shown. So a sample is looked at first: where most of the newest sessions match, lists walk
-from the newest session on and read its segments until a page is full; else they go through the index.
+the first page could be shown. So a sample of the sessions that come first is looked at: where many of them match, they
+are read one after the other, up to a bound, until there are enough; else, and past the bound, the index is asked.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
@@ -28,14 +30,24 @@ MAX_TERMS = 16
 SNIPPET_CONTEXT_CHARACTERS = 60
 ELLIPSIS = "…"
 
-# The sample: so many of the newest sessions, and no more of them than have so many segments together.
-SAMPLED_SESSIONS = 100
-SAMPLED_SEGMENTS = 10_000
-# Of the sampled sessions that match. Below it the index is quicker; measured with 50 segments a session.
-DENSE_SHARE = 0.2
+# How far sessions are read one after the other: so many, or as many as have so many segments together.
+WALKED_SESSIONS = 2000
+WALKED_SEGMENTS = 100_000
+# The sample: of so many of the first sessions, or as many as have so many segments, the first segments of each.
+# One long session must not speak for all.
+SAMPLED_SESSIONS = 200
+SAMPLED_SEGMENTS = 5000
+SAMPLED_OF_ONE = 50
+# Sessions are read if so many of the sample match, and there is one for so many segments. Below that the index is
+# quicker: it takes 10 us for each of its hits, and reading a segment takes 1.5.
+LEAST_MATCHES = 5
+SEGMENTS_PER_MATCH = 250
+NEWEST_FIRST = ("-created_at", "-pk")
+OLDEST_FIRST = ("created_at", "pk")
 # The same for lists of segments: so many of the newest, and which part of them.
 SAMPLED_LAST_SEGMENTS = 2000
 DENSE_SEGMENT_SHARE = 0.05
+WALKED_LAST_SEGMENTS = 30_000
 # Texts that tell how frequent each of several words is, and the share of all that the index may be asked for.
 SAMPLED_TEXTS = 1000
 RARE_SHARE = 0.001
@@ -64,20 +76,23 @@ def search_sessions(
     sessions: QuerySet[TranscriptionSession],
     text: str,
     *,
+    limit: int,
+    oldest_first: bool = False,
     readable: QuerySet[TranscriptionSession] | None = None,
     others: Sequence[QuerySet[TranscriptionSession]] = (),
     sample: int = SAMPLED_SESSIONS,
 ) -> QuerySet[TranscriptionSession]:
-    """Those where one segment or the title has every word of text, or whose id begins with text.
+    """Those where one segment or the title has every word of text, or whose id begins with text: in order, newest
+    first unless told otherwise, and none is missing among the first limit.
 
-    sessions: with every other filter, so that the sample is of those that are looked through; not sliced.
+    sessions: with every other filter, that of the page included, for they are what is looked through; not sliced.
     readable: sessions whose text the asker may read, where that is not all of them; a match elsewhere would
-    tell what was said. others: sessions that match for other reasons.
-    sample: how many sessions to look at first; with 0 the index answers.
+    tell what was said. others: sessions that match for other reasons. sample: with 0 the index answers.
     """
+    ordered = sessions.order_by(*(OLDEST_FIRST if oldest_first else NEWEST_FIRST))
     stripped = text.strip()
     if not stripped:
-        return sessions
+        return ordered
     everything = TranscriptionSession.objects.using(sessions.db).order_by()
     others = list(others)
     if stripped.isascii() and "\0" not in stripped:
@@ -85,50 +100,82 @@ def search_sessions(
     terms = parse_terms(text)
     if readable is not None and not readable.query.where:
         readable = None
-    newest = _sample(sessions, sample)
-    if terms and (newest is None or _is_dense(newest, terms)):
+    reach = Reach.of(ordered, sample)
+    if terms and reach.is_worth_reading(terms):
         matches = Q(_has_segment(terms)) & (Q() if readable is None else Q(pk__in=readable.values("pk")))
         matches |= Q(TextMatches(SESSION_TITLE, terms))
         for other in others:
             matches |= Q(pk__in=other.values("pk"))
-        return sessions.filter(matches)
+        found = list(reach.sessions.filter(matches).values_list("pk", flat=True)[:limit])
+        if reach.is_all or len(found) >= limit:
+            return ordered.filter(pk__in=found)
     if terms:
-        rare = rare_terms(TranscriptSegment.objects.using(sessions.db).filter(session__in=newest or ()), terms)
+        rare = rare_terms(reach.sampled_segments(), terms)
         by_text = owners_in_index(SEGMENT_TEXT, "session_id", rare, sessions.db, also=terms)
         others.append((everything if readable is None else readable.order_by()).filter(pk__in=by_text))
         others.append(everything.filter(pk__in=owners_in_index(SESSION_TITLE, "id", terms, sessions.db)))
     if not others:
-        return sessions.none()
+        return ordered.none()
     # Joined as sets: conditions joined by OR would be tried on every session.
     first, *rest = (other.values("pk") for other in others)
-    return sessions.filter(pk__in=first.union(*rest) if rest else first)
+    return ordered.filter(pk__in=first.union(*rest) if rest else first)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """As many of the first sessions of a list as may be read one after the other. is_all: there are no more.
+
+    sampled: keys of the first of them; looked_at: how many of their segments a sample has.
+    """
+
+    sessions: QuerySet[TranscriptionSession]
+    is_all: bool
+    segments: int
+    sampled: list[int]
+    looked_at: int
+
+    @classmethod
+    def of(cls, ordered: QuerySet[TranscriptionSession], sample: int) -> Self:
+        rows = list(ordered.values_list("pk", "created_at", "segment_count")[: WALKED_SESSIONS + 1]) if sample else []
+        sampled: list[int] = []
+        reached = segments = looked_at = 0
+        for pk, _created_at, count in rows[:WALKED_SESSIONS]:
+            if segments > WALKED_SEGMENTS:
+                break
+            reached += 1
+            segments += count
+            if len(sampled) < sample and looked_at < SAMPLED_SEGMENTS:
+                sampled.append(pk)
+                looked_at += min(count, SAMPLED_OF_ONE)
+        if reached < len(rows):
+            pk, created_at, _count = rows[reached - 1]
+            is_within = up_to(created_at, pk, oldest_first=ordered.query.order_by == OLDEST_FIRST)
+            return cls(ordered.filter(is_within), False, segments, sampled, looked_at)
+        return cls(ordered, True, segments, sampled, looked_at)
+
+    def is_worth_reading(self, terms: Sequence[str]) -> bool:
+        if self.is_all and self.sampled and self.segments <= SAMPLED_SEGMENTS:
+            return True
+        matching = self.sampled_segments().filter(TextMatches(SEGMENT_TEXT, terms)).values("session").distinct()
+        matches = matching.count() if self.sampled else 0
+        return matches >= LEAST_MATCHES and matches * SEGMENTS_PER_MATCH >= self.looked_at
+
+    def sampled_segments(self) -> QuerySet[TranscriptSegment]:
+        segments = TranscriptSegment.objects.using(self.sessions.db).order_by()
+        return segments.filter(session__in=self.sampled, index__lt=SAMPLED_OF_ONE)
+
+
+def up_to(created_at: datetime, pk: int, *, oldest_first: bool) -> Q:
+    """Sessions as far as this one, itself included. The first condition alone tells an index where to end."""
+    if oldest_first:
+        return Q(created_at__lte=created_at) & (Q(created_at__lt=created_at) | Q(pk__lte=pk))
+    return Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(pk__gte=pk))
 
 
 def _has_segment(terms: Sequence[str]) -> IsNull:
     """Whether a session has a segment that matches. Of EXISTS PostgreSQL would make a hash of all that do."""
     matching = TranscriptSegment.objects.filter(TextMatches(SEGMENT_TEXT, terms), session=OuterRef("pk"))
     return IsNull(Subquery(matching.order_by().values("pk")[:1]), False)
-
-
-def _sample(sessions: QuerySet[TranscriptionSession], size: int) -> list[int] | None:
-    """The newest sessions, at most size with SAMPLED_SEGMENTS together; None if that is all of them."""
-    if not size:
-        return []
-    sampled: list[int] = []
-    segments = 0
-    counts = list(sessions.order_by("-created_at", "-pk").values_list("pk", "segment_count")[: size + 1])
-    for pk, count in counts[:size]:
-        sampled.append(pk)
-        segments += count
-        if segments > SAMPLED_SEGMENTS:
-            break
-    return None if len(sampled) == len(counts) else sampled
-
-
-def _is_dense(sampled: list[int], terms: Sequence[str]) -> bool:
-    """Whether so many sessions match that a walk from the newest on soon has a page full."""
-    matching = TranscriptSegment.objects.filter(TextMatches(SEGMENT_TEXT, terms), session__in=sampled).order_by()
-    return bool(sampled) and matching.values("session").distinct().count() >= DENSE_SHARE * len(sampled)
 
 
 def rare_terms(segments: QuerySet[TranscriptSegment], terms: Sequence[str]) -> list[str]:
@@ -138,7 +185,7 @@ def rare_terms(segments: QuerySet[TranscriptSegment], terms: Sequence[str]) -> l
     """
     if len(terms) == 1:
         return list(terms)
-    texts = list(segments.order_by().values_list("text", flat=True)[:SAMPLED_TEXTS])
+    texts = list(segments.values_list("text", flat=True)[:SAMPLED_TEXTS])
     shares = {term: (1 + sum(text_has_words(text, term) for text in texts)) / (1 + len(texts)) for term in terms}
     rare: list[str] = []
     share = 1.0
@@ -151,18 +198,25 @@ def rare_terms(segments: QuerySet[TranscriptSegment], terms: Sequence[str]) -> l
 
 
 def search_segments(
-    segments: QuerySet[TranscriptSegment], text: str, *, sample: int = SAMPLED_LAST_SEGMENTS
+    segments: QuerySet[TranscriptSegment], text: str, *, limit: int, sample: int = SAMPLED_LAST_SEGMENTS
 ) -> QuerySet[TranscriptSegment]:
-    """Those whose current text has every word of text; none for a text without words. segments: not sliced."""
+    """Those whose current text has every word of text; none for a text without words.
+
+    segments: not sliced. None is missing among the first limit, the sessions made last first.
+    """
     terms = parse_terms(text)
     if not terms:
         return segments.none()
+    ordered = segments.order_by("-session_id", "index")
     matches = TextMatches(SEGMENT_TEXT, terms)
-    last = segments.order_by("-session_id", "-index").annotate(matches=matches)[:sample]
-    found = list(last.values_list("matches", flat=True))
-    if sample and (len(found) < sample or sum(found) >= DENSE_SEGMENT_SHARE * sample):
-        return segments.filter(matches)
-    rare = rare_terms(last if sample else segments.none(), terms)
+    shown = list(ordered.annotate(matches=matches).values_list("matches", flat=True)[:sample])
+    if sample and (len(shown) < sample or sum(shown) >= DENSE_SEGMENT_SHARE * sample):
+        edge = ordered.values_list("session_id", flat=True)[WALKED_LAST_SEGMENTS : WALKED_LAST_SEGMENTS + 1]
+        within = ordered.filter(session_id__gt=edge[0]) if edge else ordered
+        found = list(within.filter(matches).values_list("pk", flat=True)[:limit])
+        if not edge or len(found) >= limit:
+            return segments.filter(pk__in=found)
+    rare = rare_terms(ordered[:sample], terms)
     return segments.filter(pk__in=owners_in_index(SEGMENT_TEXT, "id", rare, segments.db, also=terms))
 
 

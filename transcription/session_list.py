@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from transcription.access import Who, listed_sessions, owned_by, visible_sessions
 from transcription.models import LONG_SESSION_MS, TranscriptionSession
-from transcription.search import Hit, find_hits, search_sessions
+from transcription.search import NEWEST_FIRST, Hit, find_hits, search_sessions
 
 PAGE_SIZE = 50
 MAX_COUNT = 1000
@@ -27,6 +27,19 @@ SEGMENTS_PER_PART = 1000
 FACTS = ("owner", "api_key__owner")
 
 State = TranscriptionSession.State
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Sessions by every filter but the text that is looked for in them, if any."""
+
+    sessions: QuerySet[TranscriptionSession]
+    text: str = ""
+
+    def first(self, where: Q, limit: int, *, oldest_first: bool = False) -> QuerySet[TranscriptionSession]:
+        """The first that match, newest first unless told otherwise."""
+        sessions = self.sessions.filter(where)
+        return search_sessions(sessions, self.text, limit=limit, oldest_first=oldest_first)[:limit]
 
 
 class SessionFilterForm(forms.Form):
@@ -57,8 +70,8 @@ class SessionFilterForm(forms.Form):
     )
     mine = forms.BooleanField(label=_("Only mine"), required=False)
 
-    def filter(self, who: Who, user_id: int | None) -> QuerySet[TranscriptionSession]:
-        """The sessions that match, of those `who` may see; fields that are wrong filter nothing."""
+    def filter(self, who: Who, user_id: int | None) -> Listing:
+        """What is asked for, of the sessions that `who` may see; fields that are wrong filter nothing."""
         self.is_valid()
         asked = self.cleaned_data
         text = asked.get("q", "")
@@ -72,7 +85,7 @@ class SessionFilterForm(forms.Form):
             sessions = sessions.filter(lasted(asked["length"] * 1000))
         if asked.get("mine") and user_id is not None:
             sessions = sessions.filter(owned_by(user_id))
-        return search_sessions(sessions, text)
+        return Listing(sessions, text)
 
     @property
     def is_filtering(self) -> bool:
@@ -124,29 +137,30 @@ class Page:
     newer: str
 
 
-def read_page(sessions: QuerySet[TranscriptionSession], *, before: str = "", after: str = "") -> Page:
+def read_page(listing: Listing, *, before: str = "", after: str = "") -> Page:
     """The page before or after a place (older, newer of another page); the newest for none, or for nonsense."""
-    rows = sessions
+    where = Q()
     place = parse_place(after)
     if place:
-        created_at, pk = place
-        newer = rows.filter(Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(pk__gt=pk)))
-        found = first_rows(newer.order_by("created_at", "pk"), PAGE_SIZE + 1)
+        found = with_facts(listing.first(newer_than(*place), PAGE_SIZE + 1, oldest_first=True))
         if len(found) > PAGE_SIZE:
-            return _page(found[:PAGE_SIZE][::-1], has_older=True, has_newer=True)
+            return _page(found[1:], has_older=True, has_newer=True)
         # The newest page is always full, so that going back ends where one began.
     elif place := parse_place(before):
-        created_at, pk = place
-        rows = rows.filter(older_than(created_at, pk))
-    found = first_rows(rows.order_by("-created_at", "-pk"), PAGE_SIZE + 1)
+        where = older_than(*place)
+    found = with_facts(listing.first(where, PAGE_SIZE + 1))
     return _page(found[:PAGE_SIZE], has_older=len(found) > PAGE_SIZE, has_newer=bool(before) and not after)
 
 
-def first_rows(sessions: QuerySet[TranscriptionSession], limit: int) -> list[TranscriptionSession]:
-    """The first rows of a list. They are chosen by their keys, so that what is not shown is neither read nor joined."""
-    chosen = sessions.select_related(None).values("pk")[:limit]
-    ordering = sessions.query.order_by
-    return list(TranscriptionSession.objects.filter(pk__in=chosen).select_related(*FACTS).order_by(*ordering))
+def with_facts(chosen: QuerySet[TranscriptionSession]) -> list[TranscriptionSession]:
+    """Whole rows of a page, newest first. Chosen by their keys, so what is not shown is neither read nor joined."""
+    rows = TranscriptionSession.objects.filter(pk__in=chosen.values("pk"))
+    return list(rows.select_related(*FACTS).order_by(*NEWEST_FIRST))
+
+
+def newer_than(created_at: datetime, pk: int) -> Q:
+    """What comes before a session in the list."""
+    return Q(created_at__gte=created_at) & (Q(created_at__gt=created_at) | Q(pk__gt=pk))
 
 
 def older_than(created_at: datetime, pk: int) -> Q:
@@ -176,9 +190,10 @@ def parse_place(text: str) -> tuple[datetime, int] | None:
     return (created_at, number) if timezone.is_aware(created_at) and 0 <= number < 2**63 else None
 
 
-def capped_count(sessions: QuerySet[TranscriptionSession], limit: int = MAX_COUNT) -> tuple[int, bool]:
-    """How many there are, and whether there are more: counting stops at limit."""
-    count = sessions.order_by()[: limit + 1].count()
+def capped_count(listing: Listing) -> tuple[int, bool]:
+    """How many there are, and whether there are more: counting stops at a limit."""
+    limit = MAX_FOUND_COUNT if listing.text.strip() else MAX_COUNT
+    count = listing.first(Q(), limit + 1).count()
     return min(count, limit), count > limit
 
 

@@ -32,8 +32,6 @@ from transcription.principals import Principal
 from transcription.process import get_process
 from transcription.riva.offer import ANY_LANGUAGE, RivaModel
 from transcription.session_list import (
-    MAX_COUNT,
-    MAX_FOUND_COUNT,
     SEGMENTS_PER_PART,
     SessionFilterForm,
     capped_count,
@@ -146,9 +144,8 @@ def sessions(request: HttpRequest, principal: Principal) -> HttpResponse:
     form = SessionFilterForm(request.GET)
     found = form.filter(principal, principal.user_id)
     shown = read_page(found, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
-    text = form.cleaned_data.get("q", "")
-    count, has_more = capped_count(found, MAX_FOUND_COUNT if text.strip() else MAX_COUNT)
-    hits = hits_by_session(principal, text, shown.sessions)
+    count, has_more = capped_count(found)
+    hits = hits_by_session(principal, found.text, shown.sessions)
     context = {
         "form": form,
         "rows": [_row(session, hits.get(session.pk, [])) for session in shown.sessions],

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -30,14 +31,20 @@ from transcription.tests.rows import add_segments, make_session, make_user
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
 
+LIMIT = 100
+
+
 def found(text: str) -> set[TranscriptionSession]:
     """What both ways of searching find, which is the same."""
     sessions = TranscriptionSession.objects.all()
-    by_walk = set(search_sessions(sessions, text))
-    assert set(search_sessions(sessions, text, sample=0)) == by_walk
+    by_walk = list(search_sessions(sessions, text, limit=LIMIT))
+    assert list(search_sessions(sessions, text, limit=LIMIT, sample=0)) == by_walk
+    assert list(search_sessions(sessions, text, limit=LIMIT, oldest_first=True)) == by_walk[::-1]
     segments = TranscriptSegment.objects.all()
-    assert set(search_segments(segments, text)) == set(search_segments(segments, text, sample=0))
-    return by_walk
+    assert set(search_segments(segments, text, limit=LIMIT)) == set(
+        search_segments(segments, text, limit=LIMIT, sample=0)
+    )
+    return set(by_walk)
 
 
 def hits(text: str, per_session: int = 3) -> list[Hit]:
@@ -192,9 +199,15 @@ def test_text_that_may_not_be_read_is_not_found_by_it_but_its_title_is() -> None
     none = TranscriptionSession.objects.filter(owner=make_user())
     everything = TranscriptionSession.objects.all()
     for sample in (SAMPLED_SESSIONS, 0):
-        assert not search_sessions(everything, "secret", readable=none, sample=sample).exists()
-        assert search_sessions(everything, "board", readable=none, sample=sample).get() == session
-        assert search_sessions(everything, "secret", readable=everything, sample=sample).get() == session
+
+        def found_among(
+            readable: QuerySet[TranscriptionSession], text: str, sample: int = sample
+        ) -> list[TranscriptionSession]:
+            return list(search_sessions(everything, text, limit=LIMIT, readable=readable, sample=sample))
+
+        assert found_among(none, "secret") == []
+        assert found_among(none, "board") == [session]
+        assert found_among(everything, "secret") == [session]
 
 
 def test_a_snippet_marks_whole_words_and_keeps_the_text_as_it_is() -> None:

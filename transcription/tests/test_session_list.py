@@ -12,6 +12,7 @@ from transcription.numbers import console_numbers
 from transcription.session_list import (
     MAX_COUNT,
     PAGE_SIZE,
+    Listing,
     SessionFilterForm,
     capped_count,
     hits_by_session,
@@ -26,9 +27,13 @@ pytestmark = pytest.mark.django_db
 State = TranscriptionSession.State
 
 
+def listed(listing: Listing) -> list[TranscriptionSession]:
+    return read_page(listing).sessions
+
+
 def titles_of(**query: str) -> set[str]:
     reader = make_user("view_captions")
-    return {session.title for session in SessionFilterForm(query).filter(principal_of(reader), reader.pk)}
+    return {session.title for session in listed(SessionFilterForm(query).filter(principal_of(reader), reader.pk))}
 
 
 def test_it_filters_by_state_language_and_length() -> None:
@@ -60,9 +65,9 @@ def test_it_filters_by_text_and_by_owner() -> None:
     make_session("something else", title="Other", owner=reader)
     who = principal_of(reader)
     found = SessionFilterForm({"q": "brewery"}).filter(who, reader.pk)
-    assert {session.title for session in found} == {"Mine", "Theirs"}
+    assert {session.title for session in listed(found)} == {"Mine", "Theirs"}
     mine = SessionFilterForm({"q": "brewery", "mine": "on"}).filter(who, reader.pk)
-    assert [session.title for session in mine] == ["Mine"]
+    assert [session.title for session in listed(mine)] == ["Mine"]
 
 
 def test_wrong_fields_filter_nothing() -> None:
@@ -75,7 +80,7 @@ def test_pages_go_back_and_forth_without_losing_or_repeating_a_row() -> None:
     # Two of each moment: the key must break the tie.
     made = [make_session(created_at=moment - timedelta(minutes=i // 2)) for i in range(2 * PAGE_SIZE + 7)]
     expected = [s.pk for s in sorted(made, key=lambda s: (s.created_at, s.pk), reverse=True)]
-    rows = TranscriptionSession.objects.all()
+    rows = Listing(TranscriptionSession.objects.all())
     first = read_page(rows)
     second = read_page(rows, before=first.older)
     third = read_page(rows, before=second.older)
@@ -92,15 +97,15 @@ def test_pages_go_back_and_forth_without_losing_or_repeating_a_row() -> None:
 def test_a_place_that_is_none_shows_the_newest(place: str) -> None:
     assert parse_place(place) is None
     session = make_session()
-    assert read_page(TranscriptionSession.objects.all(), before=place).sessions == [session]
+    assert read_page(Listing(TranscriptionSession.objects.all()), before=place).sessions == [session]
 
 
 def test_counting_stops_at_a_thousand() -> None:
-    assert capped_count(TranscriptionSession.objects.all()) == (0, False)
+    assert capped_count(Listing(TranscriptionSession.objects.all())) == (0, False)
     TranscriptionSession.objects.bulk_create(
         TranscriptionSession(public_id=f"many-{i}", language="en-US") for i in range(MAX_COUNT + 5)
     )
-    assert capped_count(TranscriptionSession.objects.all()) == (MAX_COUNT, True)
+    assert capped_count(Listing(TranscriptionSession.objects.all())) == (MAX_COUNT, True)
 
 
 def test_hits_are_given_by_session_and_only_where_the_text_may_be_read() -> None:
