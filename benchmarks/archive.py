@@ -21,6 +21,7 @@ from django.utils import timezone
 from benchmarks.texts import Texts
 from transcription import search_index
 from transcription.group_commit import SEGMENT_COLUMNS
+from transcription.migration_operations import without_timeouts
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
 
@@ -83,18 +84,19 @@ def is_filled(sessions: int) -> bool:
 
 def fill(sessions: int, segments: int) -> None:
     """Make that many sessions and about that many segments over the last year. The database must be empty."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SET statement_timeout = 0")
-        else:
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
             # Nothing is lost with a half-filled database.
             cursor.execute("PRAGMA journal_mode = OFF")
             cursor.execute("PRAGMA synchronous = OFF")
             cursor.execute("PRAGMA cache_size = -300000")
     _drop_search_index()
     insert(sessions, segments)
-    search_index.create(connection)
+    with without_timeouts(connection):
+        search_index.create(connection)
     refresh_statistics()
+    # Nobody shall go on with the pragmas above.
+    connection.close()
 
 
 def insert(sessions: int, segments: int) -> None:
@@ -104,9 +106,11 @@ def insert(sessions: int, segments: int) -> None:
     texts = Texts(rng, halves=min(60_000, segments))
     applied = TranscriptionConfig().model_dump(mode="json")
     session_rows = (session_values(rng, texts, outline, applied) for outline in outlines)
-    _write(TranscriptionSession._meta.db_table, SESSION_COLUMNS, session_rows)
     rare = set(rng.sample(range(segments // 2), min(RARE_SEGMENTS, segments // 2)))
-    _write(TranscriptSegment._meta.db_table, (*SEGMENT_COLUMNS, "created_at"), segment_rows(rng, texts, outlines, rare))
+    new_segments = segment_rows(rng, texts, outlines, rare)
+    with without_timeouts(connection):
+        _write(TranscriptionSession._meta.db_table, SESSION_COLUMNS, session_rows)
+        _write(TranscriptSegment._meta.db_table, (*SEGMENT_COLUMNS, "created_at"), new_segments)
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [TranscriptionSession]):
             cursor.execute(statement)
@@ -122,10 +126,8 @@ def delete_rows() -> None:
 def refresh_statistics() -> None:
     """What autovacuum does by itself in time. SQLite has nobody who would, so it has no statistics here either."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+        with without_timeouts(connection), connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
-    # With the pragmas above, or without the timeout, nobody shall go on.
-    connection.close()
 
 
 def _make_people(rng: random.Random) -> tuple[list[int], list[int]]:
