@@ -41,12 +41,26 @@ def create(connection: BaseDatabaseWrapper) -> None:
             if connection.vendor == "postgresql":
                 cursor.execute(_postgresql_column(indexed, _collation(cursor)), None)
                 table, _, index = indexed
-                cursor.execute(f"CREATE INDEX IF NOT EXISTS {index}_gin ON {table} USING gin ({index})")
+                cursor.execute(
+                    f"CREATE INDEX IF NOT EXISTS {index}_gin ON {table} USING gin ({index}) WITH (fastupdate = off)"
+                )
             else:
                 for statement in _sqlite_statements(indexed):
                     cursor.execute(statement, None)
                 cursor.execute(f"INSERT INTO {indexed.name}({indexed.name}) VALUES ('rebuild')")  # noqa: S608
     create_id_index(connection)
+
+
+def write_through(connection: BaseDatabaseWrapper) -> None:
+    """Have each commit write to the index itself, where it was made otherwise; PostgreSQL alone knows the difference.
+
+    By default it gathers 4 MB first, which one commit then has to sort in: that one took 0.6 s.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for indexed in ALL_INDEXED:
+                cursor.execute(f"ALTER INDEX {indexed.name}_gin SET (fastupdate = off)")
+                cursor.execute("SELECT gin_clean_pending_list(%s)", [f"{indexed.name}_gin"])
 
 
 def create_id_index(connection: BaseDatabaseWrapper, *, concurrently: bool = False) -> None:

@@ -267,3 +267,14 @@ def assert_index_is_sound() -> None:
     with connection.cursor() as cursor:
         for indexed in search_index.ALL_INDEXED:
             cursor.execute(f"INSERT INTO {indexed.name}({indexed.name}, rank) VALUES ('integrity-check', 1)")  # noqa: S608
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_commit_writes_to_the_index_itself() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no other way")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER INDEX transcription_segment_search_gin RESET (fastupdate)")
+        search_index.write_through(connection)
+        cursor.execute("SELECT relname, reloptions FROM pg_class WHERE relname LIKE 'transcription\\_%%\\_gin'", [])
+        assert {tuple(options) for _name, options in cursor.fetchall()} == {("fastupdate=off",)}
