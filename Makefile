@@ -75,7 +75,7 @@ chaos: test-long ## The slow tests, then 10 minutes of faults under load (MINUTE
 rolling: $(DEV) ## Replace the workers every minute under load and check what was lost (the same parameters)
 	$(UNDER_LOAD)
 
-soak: $(DEV) ## An hour of steady load: nothing may grow (the same parameters)
+soak: $(DEV) ## An hour of steady load: nothing may be left behind (the same parameters)
 	$(UNDER_LOAD)
 
 bench: $(BENCH) ## Measure the service beside its peers, and renew docs/performance.md (BENCH_ARGS="...")
