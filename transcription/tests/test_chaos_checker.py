@@ -120,7 +120,7 @@ def test_a_gap_must_be_stored_as_it_was_made() -> None:
     without = (SEGMENTS[0], replace(SEGMENTS[2], index=1))
     lossy = client(discarded=[gap], finals={})
     assert broken(lossy, session(*without, gaps=(gap,))) == set()
-    assert broken(lossy, session(*without)) == {"I2"}
+    assert broken(lossy, session(*without)) == {"lost"}
     assert broken(client(finals={}), session(*without, gaps=(gap,))) == {"lost", "I2"}
 
 
@@ -138,7 +138,6 @@ def test_audio_that_was_settled_unheard_between_two_gaps_is_none() -> None:
     unheard = (32 * 1700, 32 * 2000)
 
     assert broken(client(discarded=[first, second]), session(gaps=(first, unheard))) == set()
-    assert broken(client(discarded=[first, second]), session(gaps=(first,))) == {"I2"}
     assert broken(client(discarded=[first, second]), session(gaps=((32 * 1000, 32 * 1200), unheard))) == {"I2"}
 
 

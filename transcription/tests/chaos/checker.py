@@ -77,15 +77,18 @@ def check(
 
 
 def expected_words(client: ClientRecord, session: StoredSession) -> list[SpokenWord]:
-    """The words that must be stored: all but those in audio that nobody had any more.
+    """The words that must be stored: all but those in a gap that is stored, or at the place where one might be.
 
-    Of a session that its client did not end, what came after the last settled or flushed audio may be missing.
+    What a client forgot is no excuse by itself: the service may have had it. Of a session that its client did not end,
+    what came after the last settled or flushed audio may be missing.
     """
     reached = client.sent_bytes
     if client.stopped is None:
         reached = max(session.committed_bytes, session.flushed_bytes)
     reached_ms = _ms(reached, client)
-    gaps = [(_ms(start, client), _ms(end, client)) for start, end in client.discarded]
+    made = merged(client.discarded)
+    places = [*within(merged(session.gaps), made), *((end, end) for _, end in client.discarded)]
+    gaps = [(_ms(start, client), _ms(end, client)) for start, end in places]
     return [
         word
         for word in client.words
@@ -146,16 +149,17 @@ def _word_problems(
             yield "invented", f"word {number} is not of this session"
         elif heard is not None and number not in heard and number not in promoted:
             yield "invented", f"word {number} was in no final of the recogniser"
-    may_break = _words_heard_in_part(client)
+    may_break = _words_heard_in_part(client, session)
     for number in broken_word_numbers(text):
         if number not in may_break:
             yield "broken", f"word {number} is heard in parts"
 
 
-def _words_heard_in_part(client: ClientRecord) -> set[int]:
+def _words_heard_in_part(client: ClientRecord, session: StoredSession) -> set[int]:
     """Words of which the service never had all audio: in a gap, where a connection may have broken in the middle of
-    one, or at an end that came in the middle of one."""
-    spans = [*client.discarded, (client.sent_bytes, client.sent_bytes)]
+    one, or at an end that came in the middle of one, which of a lost client is what was flushed."""
+    ends = (client.sent_bytes, session.flushed_bytes)
+    spans = [*client.discarded, *((end, end) for end in ends)]
     spans_ms = [(_ms(start, client), _ms(end, client)) for start, end in spans]
     return {
         word.number for word in client.words for start, end in spans_ms if word.start_ms <= end and word.end_ms >= start
@@ -194,7 +198,7 @@ def _byte_problems(client: ClientRecord, session: StoredSession) -> Iterator[tup
     if session.committed_bytes > client.sent_bytes:
         yield "I2", f"{session.committed_bytes} bytes are settled and {client.sent_bytes} were sent"
     stored, made = merged(session.gaps), merged(client.discarded)
-    if not _are_the_same_gaps(stored, made, ends={end for _, end in client.discarded}):
+    if not _were_made(stored, made, ends={end for _, end in client.discarded}):
         yield "I2", f"gaps {stored} are stored, {made} were made"
 
 
@@ -215,15 +219,18 @@ def _promise_problems(client: ClientRecord, session: StoredSession) -> Iterator[
             yield "I6", f"segment {index} was told as {final.text!r} and is {texts.get(index)!r}"
 
 
-def _are_the_same_gaps(stored: list[ByteSpan], made: list[ByteSpan], *, ends: set[int]) -> bool:
-    """Whether what is stored is what clients forgot, but for audio that was settled without their having heard of it.
+def _were_made(stored: list[ByteSpan], made: list[ByteSpan], *, ends: set[int]) -> bool:
+    """Whether every gap that is stored lies in what the client forgot, and ends where it had forgotten it (ends).
 
-    Such audio may be at the beginning of what was forgotten, and after the end of each single time (ends).
+    It may be shorter, or none at all: what the service had before the client came back without it is no gap. That
+    nothing is missing outside of the stored ones is what expected_words is for.
     """
-    inside = [[gap for gap in stored if start <= gap[0] and gap[1] <= end] for start, end in made]
-    are_all_inside = sum(map(len, inside)) == len(stored)
-    reach_the_end = all(gaps and gaps[-1][1] == end for gaps, (_, end) in zip(inside, made, strict=True))
-    return are_all_inside and reach_the_end and all(end in ends for _, end in stored)
+    return within(stored, made) == stored and all(end in ends for _, end in stored)
+
+
+def within(spans: list[ByteSpan], others: list[ByteSpan]) -> list[ByteSpan]:
+    """Those spans that lie in one of the others."""
+    return [span for span in spans if any(start <= span[0] and span[1] <= end for start, end in others)]
 
 
 def merged(spans: Iterable[ByteSpan]) -> list[ByteSpan]:
