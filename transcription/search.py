@@ -101,7 +101,7 @@ def search_sessions(
     if readable is not None and not readable.query.where:
         readable = None
     reach = Reach.of(ordered, sample)
-    if terms and reach.is_worth_reading(terms):
+    if terms and sample and reach.is_worth_reading(terms):
         matches = Q(_has_segment(terms)) & (Q() if readable is None else Q(pk__in=readable.values("pk")))
         matches |= Q(TextMatches(SESSION_TITLE, terms))
         for other in others:
@@ -136,7 +136,7 @@ class Reach:
 
     @classmethod
     def of(cls, ordered: QuerySet[TranscriptionSession], sample: int) -> Self:
-        rows = list(ordered.values_list("pk", "created_at", "segment_count")[: WALKED_SESSIONS + 1]) if sample else []
+        rows = list(ordered.values_list("pk", "created_at", "segment_count")[: WALKED_SESSIONS + 1])
         sampled: list[int] = []
         reached = segments = looked_at = 0
         for pk, _created_at, count in rows[:WALKED_SESSIONS]:
@@ -144,7 +144,8 @@ class Reach:
                 break
             reached += 1
             segments += count
-            if len(sampled) < sample and looked_at < SAMPLED_SEGMENTS:
+            # Sessions that have just begun tell nothing yet.
+            if count and len(sampled) < sample and looked_at < SAMPLED_SEGMENTS:
                 sampled.append(pk)
                 looked_at += min(count, SAMPLED_OF_ONE)
         if reached < len(rows):
@@ -154,7 +155,7 @@ class Reach:
         return cls(ordered, True, segments, sampled, looked_at)
 
     def is_worth_reading(self, terms: Sequence[str]) -> bool:
-        if self.is_all and self.sampled and self.segments <= SAMPLED_SEGMENTS:
+        if self.is_all and self.segments <= SAMPLED_SEGMENTS:
             return True
         matching = self.sampled_segments().filter(TextMatches(SEGMENT_TEXT, terms)).values("session").distinct()
         matches = matching.count() if self.sampled else 0

@@ -155,6 +155,15 @@ def test_a_common_word_is_looked_for_from_the_newest_session_on() -> None:
     assert_reads_no_whole_table(plans)
 
 
+def test_sessions_that_have_just_begun_do_not_make_a_word_rare() -> None:
+    TranscriptionSession.objects.bulk_create(
+        TranscriptionSession(public_id=f"begun-{number}", language="en-US", state="live") for number in range(300)
+    )
+    plans = plans_of(lambda: list_page(boss(), q="the"))
+    assert "search_gin" not in plans
+    assert "VIRTUAL TABLE INDEX" not in plans
+
+
 def test_what_only_the_newest_sessions_say_often_is_found_in_old_ones_too() -> None:
     """Past the bound of reading one session after the other the index goes on."""
     keys = list(TranscriptionSession.objects.exclude(state="created").values_list("pk", flat=True))
