@@ -86,6 +86,8 @@ def speak(gateway: Gateway, service: Running, riva: ScriptedRiva, streams: int, 
     (from_usage, from_riva_s, from_s), (to_usage, to_riva_s, to_s) = marks
     stream_seconds = streams * (to_s - from_s)
     measured: Measured = json.loads(last)
+    if not measured["results"]:
+        return {"failure": "no result came in time", "latency_ms": {"p99": None}}
     return measured | {
         "cpu_ms_per_stream_s": (to_usage.cpu_s - from_usage.cpu_s) * 1000 / stream_seconds,
         "riva_cpu_ms_per_stream_s": (to_riva_s - from_riva_s) * 1000 / stream_seconds,
