@@ -82,9 +82,11 @@ async def measure(sessions: int, seconds: float, readers: int) -> Result:
     from asgiref.sync import sync_to_async
 
     from benchmarks.texts import Texts
+    from speechsite.server import switch_threads_sooner
     from transcription.database_threads import DatabaseThreads
     from transcription.store import Store
 
+    switch_threads_sooner()
     await sync_to_async(tidy)()
     threads = DatabaseThreads()
     store = Store(None, threads=threads, max_sessions=10**6)
