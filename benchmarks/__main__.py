@@ -24,9 +24,9 @@ from typing import Any
 
 from benchmarks.gateways import ARTICLE_FASTAPI, FLASK_SOCKETIO, SPEECHSITE, Gateway, speechsite_without
 from benchmarks.idle import measure_idle
-from benchmarks.load import PROTOCOLS
 from benchmarks.report import publish
 from benchmarks.runner import Measured, Options, measure_once
+from benchmarks.speakers import PROTOCOLS
 from benchmarks.summary import is_good, summarise
 from speechsite.config import BASE_DIR
 
