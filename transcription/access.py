@@ -12,6 +12,8 @@ development profile those without owner and key. Beyond that only users get anyw
 
 What somebody may not see does not exist for them: the answer is NotFound. NotAllowed is said only of what
 they can see. `Who` is a Django user (pages) or a Principal (sockets, API); both get the same answers.
+
+What a key or token may be used for at all is a question before these: require_scope().
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from django.utils.translation import gettext as _
 from transcription.errors import NotAllowed, NotFound
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN
+from transcription.scopes import Scope
 
 if TYPE_CHECKING:
     from transcription.principals import Principal
@@ -47,6 +50,15 @@ class Permission(StrEnum):
     STOP = "transcription.stop_transcriptionsession"
     EXPORT = "transcription.export_transcriptionsession"
     DELETE = "transcription.delete_transcriptionsession"
+
+
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Raise NotAllowed, naming the scope, unless these credentials may be used for that."""
+    if not principal.has_scope(scope):
+        raise NotAllowed(
+            _("These credentials may not be used for that: they lack the scope %(scope)s.") % {"scope": scope.value},
+            reason="scope_missing",
+        )
 
 
 def listed_sessions(who: Who) -> QuerySet[TranscriptionSession]:

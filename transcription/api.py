@@ -22,6 +22,7 @@ from transcription.access import (
     exportable_sessions,
     get_session,
     listed_sessions,
+    require_scope,
     visible_sessions,
 )
 from transcription.api_errors import add_error_handlers, shape_wrong_methods
@@ -40,6 +41,7 @@ from transcription.errors import NotFound
 from transcription.exports import transcript_response
 from transcription.models import TranscriptionSession
 from transcription.principals import Principal
+from transcription.scopes import Scope
 from transcription.search import search_sessions
 from transcription.session_list import with_facts
 
@@ -128,7 +130,7 @@ def get_health(request: HttpRequest) -> HealthAnswer:
     response={200: StartAnswer, COMMON_ERRORS | {400, 409, 429}: ErrorAnswer},
 )
 def start_transcription(request: HttpRequest, options: StartRequest | None = None) -> StartAnswer:
-    principal = principal_of(request)
+    principal = principal_of(request, Scope.TRANSCRIBE)
     options = options or StartRequest()
     session = services.start_session(
         principal,
@@ -155,7 +157,7 @@ def start_transcription(request: HttpRequest, options: StartRequest | None = Non
     response={200: SessionPage, COMMON_ERRORS: ErrorAnswer},
 )
 def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> SessionPage:
-    principal = principal_of(request)
+    principal = principal_of(request, Scope.SESSIONS_READ)
     sessions = listed_sessions(principal).filter(filters.conditions())
     if filters.cursor:
         sessions = sessions.filter(Cursor.parse(filters.cursor).conditions())
@@ -178,7 +180,7 @@ def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> Sessi
     response={200: SessionAnswer, ONE_SESSION_ERRORS: ErrorAnswer},
 )
 def read_session(request: HttpRequest, session_id: str) -> SessionAnswer:
-    return SessionAnswer.of(get_session(session_id, principal_of(request)))
+    return SessionAnswer.of(get_session(session_id, principal_of(request, Scope.SESSIONS_READ)))
 
 
 @api.get(
@@ -191,7 +193,7 @@ def read_session(request: HttpRequest, session_id: str) -> SessionAnswer:
 def read_transcript(
     request: HttpRequest, session_id: str, format: Literal["json", "txt", "srt", "vtt"] = "json"
 ) -> StreamingHttpResponse:
-    principal = principal_of(request)
+    principal = principal_of(request, Scope.SESSIONS_READ)
     session = get_session(session_id, principal, exportable_sessions(principal))
     return transcript_response(request, session, format, as_attachment=False)
 
@@ -204,7 +206,7 @@ def read_transcript(
     response={204: None, ONE_SESSION_ERRORS | {409}: ErrorAnswer},
 )
 def delete_session(request: HttpRequest, session_id: str) -> Status[None]:
-    principal = principal_of(request)
+    principal = principal_of(request, Scope.SESSIONS_WRITE)
     services.delete_session(get_session(session_id, principal, deletable_sessions(principal)))
     return Status(204, None)
 
@@ -215,7 +217,11 @@ def answer_unknown_address(request: HttpRequest, rest: str) -> None:
     raise NotFound(_("There is nothing at this address."))
 
 
-def principal_of(request: HttpRequest) -> Principal:
-    """Whom this request's credentials stand for; every operation but the open ones has one."""
+def principal_of(request: HttpRequest, scope: Scope) -> Principal:
+    """Whom this request's credentials stand for; every operation but the open ones has one.
+
+    Raises NotAllowed for a key that may not be used for scope.
+    """
     principal: Principal = request.auth  # type: ignore[attr-defined]  # set by the framework from our auth
+    require_scope(principal, scope)
     return principal

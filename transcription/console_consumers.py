@@ -20,6 +20,7 @@ from transcription.live_view import DATABASE_ERRORS, View
 from transcription.principals import Principal
 from transcription.process import Process, get_process
 from transcription.safe_json import parse_object
+from transcription.scopes import Scope
 from transcription.services import request_stop
 
 ANSWER_TIMEOUT_S = 5.0
@@ -105,6 +106,7 @@ class ConsoleConsumer(ViewConsumer):
     def _check(self, principal: Principal) -> dict[str, Any]:
         if principal.kind == "local":
             raise NotAuthenticated(_("Log in to see live sessions."))
+        access.require_scope(principal, Scope.SESSIONS_READ)
         if not access.may_watch_live(principal):
             raise NotAllowed(_("Your account may not watch live sessions."))
         return {"captions": access.may_read_all_captions(principal)}
@@ -115,12 +117,14 @@ class SessionConsumer(ViewConsumer):
 
     def _check(self, principal: Principal) -> dict[str, Any]:
         session_id = self.scope["url_route"]["kwargs"]["session_id"]
+        access.require_scope(principal, Scope.SESSIONS_READ)
         access.get_session(session_id, principal, access.visible_sessions(principal))
         after = parse_qs(self.scope.get("query_string", b"").decode("latin-1")).get("after", ["-1"])[0]
         return {"session_id": session_id, "captions": True, "after": int(after) if after.isdecimal() else -1}
 
 
 def _stop(principal: Principal, session_id: str, reason: str) -> bool:
+    access.require_scope(principal, Scope.SESSIONS_WRITE)
     session = access.get_session(session_id, principal, access.stoppable_sessions(principal))
     user = get_user_model().objects.get(pk=principal.user_id) if principal.user_id is not None else None
     return request_stop(session, user, reason)

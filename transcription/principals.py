@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from transcription.scopes import DEFAULT_SCOPES, Scope
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -13,7 +15,8 @@ class Principal:
     kind: a person's login, a key, a start token, or nobody on this very machine (development profile only).
     user_id: the person; for a key its owner, if it has one. session_id: the one session a token may start.
     has_expired: the token is too old for that; the session may still be taken up again with it.
-    label: for people: the user's or key's name, or "local".
+    label: for people: the user's or key's name, or "local". scopes: what a key or token may be used for; ask
+    access.require_scope.
     """
 
     kind: Literal["user", "key", "token", "local"]
@@ -22,6 +25,11 @@ class Principal:
     session_id: str | None = None
     label: str = ""
     has_expired: bool = False
+    scopes: frozenset[Scope] = DEFAULT_SCOPES
+
+    def has_scope(self, scope: Scope) -> bool:
+        """Whether these credentials may be used for that; a login and this machine itself may for everything."""
+        return self.kind in ("user", "local") or scope in self.scopes
 
     def owns(self, *, owner_id: int | None, api_key_id: int | None) -> bool:
         """Whether a session with these belongs to this principal: a person's by any key or login, or its key's."""

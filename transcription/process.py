@@ -13,6 +13,7 @@ import structlog
 from speechsite.config import Config, get_config
 from transcription import auth, metrics
 from transcription import end as ends
+from transcription.access import require_scope
 from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
 from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
@@ -30,6 +31,7 @@ from transcription.resuming import digest_of, make_resume_token, stored_config
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits
 from transcription.riva.target import targets_from_config
+from transcription.scopes import Scope
 from transcription.steps import NewSession, Resume, SessionHandle, Taken
 from transcription.store import Store
 from transcription.waiting_connections import WaitingConnections
@@ -163,8 +165,10 @@ class Process:
     ) -> NewSession:
         """Check what a client asks for. Options it gave to `POST start-transcription` count where it gives none.
 
-        Raises BadConfig naming the field, AtCapacity while draining or while the recogniser is known to be away.
+        Raises NotAllowed for a key that may not be used to transcribe, BadConfig naming the field, AtCapacity while
+        draining or while the recogniser is known to be away.
         """
+        require_scope(principal, Scope.TRANSCRIBE)
         self._check_open()
         try:
             self.recogniser.check()
@@ -192,8 +196,9 @@ class Process:
     async def take(self, resume: Resume) -> Taken:
         """Take a session up again. Whoever of this process held it is told at once; elsewhere within a heartbeat.
 
-        Raises what Store.take raises, and AtCapacity while draining.
+        Raises what Store.take raises, NotAllowed as new_session() does, and AtCapacity while draining.
         """
+        require_scope(resume.principal, Scope.TRANSCRIBE)
         self._check_open()
         taken = await self.store.take(resume)
         if taken.ended is None:

@@ -10,6 +10,7 @@ from transcription.access import Who
 from transcription.errors import NotAllowed, NotFound
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.principals import LOCAL, Principal
+from transcription.scopes import Scope
 from transcription.tests.rows import make_session, make_user, principal_of, principal_of_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -154,3 +155,14 @@ def test_what_they_see_but_may_not_touch_is_not_allowed(stranger: TranscriptionS
     assert access.get_session(stranger.public_id, user) == stranger
     with pytest.raises(NotAllowed):
         access.get_session(stranger.public_id, user, access.deletable_sessions(user))
+
+
+def test_a_key_is_used_only_for_its_scopes_and_a_login_for_everything() -> None:
+    reader = Principal(kind="key", key_id=1, scopes=frozenset({Scope.SESSIONS_READ}))
+    access.require_scope(reader, Scope.SESSIONS_READ)
+    with pytest.raises(NotAllowed, match="sessions:write") as refused:
+        access.require_scope(reader, Scope.SESSIONS_WRITE)
+    assert refused.value.reason == "scope_missing"
+    for everybody in (LOCAL, Principal(kind="user", user_id=1)):
+        for scope in Scope:
+            access.require_scope(everybody, scope)
