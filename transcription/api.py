@@ -6,80 +6,24 @@ the event loop.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from django.conf import settings
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
 from django.utils.translation import gettext as _
-from ninja import NinjaAPI, Query, Status
-from ninja.security.base import AuthBase
+from ninja import NinjaAPI
 
 from speechsite.config import get_config
 from transcription import services
-from transcription.access import (
-    deletable_sessions,
-    exportable_sessions,
-    get_session,
-    listed_sessions,
-    require_scope,
-    visible_sessions,
-)
-from transcription.api_errors import add_error_handlers, shape_wrong_methods
-from transcription.api_schemas import (
-    Cursor,
-    ErrorAnswer,
-    HealthAnswer,
-    SessionAnswer,
-    SessionFilters,
-    SessionPage,
-    StartAnswer,
-    StartRequest,
-)
-from transcription.auth import issue_start_token, request_principal
+from transcription.api_auth import BearerKey, HeaderKey, Login, principal_of
+from transcription.api_errors import COMMON_ERRORS, add_error_handlers, shape_wrong_methods
+from transcription.api_schemas import ErrorAnswer, HealthAnswer, StartAnswer, StartRequest
+from transcription.api_sessions import router as sessions
+from transcription.auth import issue_start_token
 from transcription.errors import NotFound
-from transcription.exports import transcript_response
 from transcription.models import TranscriptionSession
-from transcription.principals import Principal
 from transcription.scopes import Scope
-from transcription.search import search_sessions
-from transcription.session_list import with_facts
 
-COMMON_ERRORS = frozenset({401, 403, 422, 500, 507})
-ONE_SESSION_ERRORS = COMMON_ERRORS | {404}
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-
-class BearerKey(AuthBase):
-    """`Authorization: Bearer KEY`."""
-
-    openapi_type = "http"
-    openapi_scheme = "bearer"
-
-    def __call__(self, request: HttpRequest) -> Principal | None:
-        return request_principal(request) if "Authorization" in request.headers else None
-
-
-class HeaderKey(AuthBase):
-    """`X-API-Key: KEY`."""
-
-    openapi_type = "apiKey"
-    openapi_in = "header"
-    openapi_name = "X-API-Key"
-
-    def __call__(self, request: HttpRequest) -> Principal | None:
-        return request_principal(request) if "X-API-Key" in request.headers else None
-
-
-class Login(AuthBase):
-    """The login of the pages; in the development profile also a client on this machine without any."""
-
-    openapi_type = "apiKey"
-    openapi_in = "cookie"
-    openapi_name = settings.SESSION_COOKIE_NAME
-
-    def __call__(self, request: HttpRequest) -> Principal:
-        return request_principal(request)
+UNKNOWN_ADDRESS = "unknown_address"
 
 
 class Api(NinjaAPI):
@@ -89,6 +33,8 @@ class Api(NinjaAPI):
     def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
         patterns, app_name, namespace = super().urls
         shape_wrong_methods(patterns)
+        # What answers every other address comes behind all of them, routers that are added later included.
+        patterns.sort(key=lambda pattern: getattr(pattern, "name", None) == UNKNOWN_ADDRESS)
         return patterns, app_name, namespace
 
 
@@ -149,79 +95,11 @@ def start_transcription(request: HttpRequest, options: StartRequest | None = Non
     )
 
 
-@api.get(
-    "/sessions",
-    operation_id="list_sessions",
-    summary="Sessions, newest first",
-    tags=["sessions"],
-    response={200: SessionPage, COMMON_ERRORS: ErrorAnswer},
-)
-def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> SessionPage:
-    principal = principal_of(request, Scope.SESSIONS_READ)
-    sessions = listed_sessions(principal).filter(filters.conditions())
-    if filters.cursor:
-        sessions = sessions.filter(Cursor.parse(filters.cursor).conditions())
-    least = filters.limit + 1
-    chosen = search_sessions(sessions, filters.q, limit=least, readable=visible_sessions(principal))
-    found = with_facts(chosen[:least])
-    page = found[: filters.limit]
-    has_more = len(found) > len(page)
-    return SessionPage(
-        sessions=[SessionAnswer.of(session) for session in page],
-        next=str(Cursor(page[-1].created_at, page[-1].pk)) if has_more else None,
-    )
+# The other operations, a router for each kind of object.
+api.add_router("", sessions)
 
 
-@api.get(
-    "/sessions/{session_id}",
-    operation_id="read_session",
-    summary="One session",
-    tags=["sessions"],
-    response={200: SessionAnswer, ONE_SESSION_ERRORS: ErrorAnswer},
-)
-def read_session(request: HttpRequest, session_id: str) -> SessionAnswer:
-    return SessionAnswer.of(get_session(session_id, principal_of(request, Scope.SESSIONS_READ)))
-
-
-@api.get(
-    "/sessions/{session_id}/transcript",
-    operation_id="read_transcript",
-    summary="The transcript of a session as JSON, plain text, SubRip or WebVTT",
-    tags=["sessions"],
-    response={200: Any, ONE_SESSION_ERRORS: ErrorAnswer},
-)
-def read_transcript(
-    request: HttpRequest, session_id: str, format: Literal["json", "txt", "srt", "vtt"] = "json"
-) -> StreamingHttpResponse:
-    principal = principal_of(request, Scope.SESSIONS_READ)
-    session = get_session(session_id, principal, exportable_sessions(principal))
-    return transcript_response(request, session, format, as_attachment=False)
-
-
-@api.delete(
-    "/sessions/{session_id}",
-    operation_id="delete_session",
-    summary="Delete a session that has ended, with its segments",
-    tags=["sessions"],
-    response={204: None, ONE_SESSION_ERRORS | {409}: ErrorAnswer},
-)
-def delete_session(request: HttpRequest, session_id: str) -> Status[None]:
-    principal = principal_of(request, Scope.SESSIONS_WRITE)
-    services.delete_session(get_session(session_id, principal, deletable_sessions(principal)))
-    return Status(204, None)
-
-
-@api.api_operation(ALL_METHODS, "/{path:rest}", auth=None, include_in_schema=False)
+@api.api_operation(ALL_METHODS, "/{path:rest}", auth=None, include_in_schema=False, url_name=UNKNOWN_ADDRESS)
 def answer_unknown_address(request: HttpRequest, rest: str) -> None:
     """Anything else below the API: Django's own answer would be a page."""
     raise NotFound(_("There is nothing at this address."))
-
-
-def principal_of(request: HttpRequest, scope: Scope) -> Principal:
-    """Whom this request's credentials stand for; every operation but the open ones has one.
-
-    Raises NotAllowed for a key that may not be used for scope.
-    """
-    principal: Principal = request.auth  # type: ignore[attr-defined]  # set by the framework from our auth
-    require_scope(principal, scope)
-    return principal

@@ -27,6 +27,10 @@ from transcription.errors import (
 
 logger = logging.getLogger(__name__)
 
+# What every operation with credentials may answer, and every one on a single object.
+COMMON_ERRORS = frozenset({401, 403, 422, 500, 507})
+ONE_OBJECT_ERRORS = COMMON_ERRORS | {404}
+
 
 class MethodNotAllowed(TranscriptionError):
     """The address exists, but not for this method."""

@@ -1,0 +1,84 @@
+"""Operations of the HTTP API on stored sessions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router, Status
+
+from transcription import services
+from transcription.access import (
+    deletable_sessions,
+    exportable_sessions,
+    get_session,
+    listed_sessions,
+    visible_sessions,
+)
+from transcription.api_auth import principal_of
+from transcription.api_errors import COMMON_ERRORS, ONE_OBJECT_ERRORS
+from transcription.api_schemas import Cursor, ErrorAnswer, SessionAnswer, SessionFilters, SessionPage
+from transcription.exports import transcript_response
+from transcription.scopes import Scope
+from transcription.search import search_sessions
+from transcription.session_list import with_facts
+
+router = Router(tags=["sessions"])
+
+
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    summary="Sessions, newest first",
+    response={200: SessionPage, COMMON_ERRORS: ErrorAnswer},
+)
+def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> SessionPage:
+    principal = principal_of(request, Scope.SESSIONS_READ)
+    sessions = listed_sessions(principal).filter(filters.conditions())
+    if filters.cursor:
+        sessions = sessions.filter(Cursor.parse(filters.cursor).conditions())
+    least = filters.limit + 1
+    chosen = search_sessions(sessions, filters.q, limit=least, readable=visible_sessions(principal))
+    found = with_facts(chosen[:least])
+    page = found[: filters.limit]
+    has_more = len(found) > len(page)
+    return SessionPage(
+        sessions=[SessionAnswer.of(session) for session in page],
+        next=str(Cursor(page[-1].created_at, page[-1].pk)) if has_more else None,
+    )
+
+
+@router.get(
+    "/sessions/{session_id}",
+    operation_id="read_session",
+    summary="One session",
+    response={200: SessionAnswer, ONE_OBJECT_ERRORS: ErrorAnswer},
+)
+def read_session(request: HttpRequest, session_id: str) -> SessionAnswer:
+    return SessionAnswer.of(get_session(session_id, principal_of(request, Scope.SESSIONS_READ)))
+
+
+@router.get(
+    "/sessions/{session_id}/transcript",
+    operation_id="read_transcript",
+    summary="The transcript of a session as JSON, plain text, SubRip or WebVTT",
+    response={200: Any, ONE_OBJECT_ERRORS: ErrorAnswer},
+)
+def read_transcript(
+    request: HttpRequest, session_id: str, format: Literal["json", "txt", "srt", "vtt"] = "json"
+) -> StreamingHttpResponse:
+    principal = principal_of(request, Scope.SESSIONS_READ)
+    session = get_session(session_id, principal, exportable_sessions(principal))
+    return transcript_response(request, session, format, as_attachment=False)
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    operation_id="delete_session",
+    summary="Delete a session that has ended, with its segments",
+    response={204: None, ONE_OBJECT_ERRORS | {409}: ErrorAnswer},
+)
+def delete_session(request: HttpRequest, session_id: str) -> Status[None]:
+    principal = principal_of(request, Scope.SESSIONS_WRITE)
+    services.delete_session(get_session(session_id, principal, deletable_sessions(principal)))
+    return Status(204, None)
