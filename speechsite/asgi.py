@@ -20,6 +20,7 @@ from speechsite.headers import EdgeHeaders  # noqa: E402
 from speechsite.health import loop_lag  # noqa: E402
 from speechsite.logs import LoggedApplication  # noqa: E402
 from speechsite.probes import Probes  # noqa: E402
+from transcription.jobs.in_process import jobs  # noqa: E402
 from transcription.process import get_process  # noqa: E402
 from transcription.routing import websocket_urlpatterns  # noqa: E402
 
@@ -30,8 +31,10 @@ async def lifespan(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCal
     loop_lag.start()
     await get_process().start()
     drain.attach()
+    jobs.start(get_process())
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    await jobs.aclose()
     await get_process().aclose()
     await loop_lag.aclose()
     await send({"type": "lifespan.shutdown.complete"})
@@ -47,6 +50,7 @@ class StartedWebSockets:
         loop_lag.start()
         await get_process().start()
         drain.attach()
+        jobs.start(get_process())
         await self.application(scope, receive, send)
 
 

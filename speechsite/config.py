@@ -73,6 +73,9 @@ class Config(BaseSettings):
     asr_model_path: Path | None = None
     asr_threads: Annotated[int, Field(ge=0, le=64)] = 0
 
+    # Work that no request waits for
+    run_jobs_in_process: bool = True
+
     # Limits
     max_concurrent_sessions: Annotated[int, Field(ge=1)] = 150
     max_sessions_per_owner: Annotated[int, Field(ge=0)] = 5

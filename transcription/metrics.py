@@ -62,6 +62,8 @@ DB_WRITE_SECONDS = Histogram("speech_db_write_seconds", "One group of commits", 
 COMMIT_RETRIES_TOTAL = Counter("speech_commit_retries", "Commits tried again")
 COMMIT_AMBIGUOUS_TOTAL = Counter("speech_commit_ambiguous", "Commits tried again that had got through unnoticed")
 
+JOBS_TOTAL = Counter("speech_jobs", "Pieces of work of the jobs runner, by kind and outcome", ["kind", "outcome"])
+
 LIVE_PUBLISH_DROPPED_TOTAL = Counter(
     "speech_live_publish_dropped", "Live updates that the channel layer did not take in time"
 )

@@ -293,3 +293,7 @@ class TranscriptSegment(models.Model):
     @property
     def is_edited(self) -> bool:
         return self.text != self.asr_text
+
+
+# Django finds the models of an application through this module.
+from transcription.files.models import FileJob as FileJob  # noqa: E402

@@ -1,0 +1,1 @@
+"""Whole audio files: decoded, heard through the same sessions as live audio, answered at once or as jobs."""
