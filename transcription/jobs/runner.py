@@ -100,11 +100,10 @@ class Runner:
         """Begin nothing more; let work end within its grace, cancel and give back the rest."""
         self._is_stopping = True
         self._news.set()
-        looking, *_beating = self._tasks or [None]
-        if looking is not None:
-            looking.cancel()
+        if self._tasks:
+            # The first looks for work; the other keeps leases up until the last piece of work has ended.
+            self._tasks[0].cancel()
         await asyncio.gather(*(self._end(work) for work in list(self._working.values())))
-        # Leases are kept up until the last piece of work has ended.
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
