@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from ninja.utils import check_csrf
 
 from speechsite.config import get_config
+from transcription.credentials import header_credential, native_credential
 from transcription.database_threads import DatabaseThreads, TooManyJobs
 from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated
 from transcription.keyring import KEY_PREFIX, Keyring
@@ -57,7 +58,6 @@ T = TypeVar("T")
 LOOKUP_TIMEOUT_S = 2.0
 STORAGE_RETRY_AFTER_MS = 5000
 TOKEN_LIFETIME_S = 60
-TOKEN_PROTOCOL_PREFIX = "speech.token."  # noqa: S105 - a name on the wire, not a secret
 MAX_CREDENTIAL_CHARACTERS = 2000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
@@ -94,10 +94,15 @@ class WrongOrigin(NotAuthenticated):
 
 
 async def authenticate_socket(
-    scope: Mapping[str, Any], *, lookups: Lookups | None = None, takes_expired_tokens: bool = False
+    scope: Mapping[str, Any],
+    *,
+    lookups: Lookups | None = None,
+    takes_expired_tokens: bool = False,
+    credential_of: Callable[[Mapping[str, str], Sequence[str]], str | None] = native_credential,
 ) -> Principal:
     """Whom a WebSocket's credentials stand for.
 
+    credential_of: finds the key or token among the headers, by lower-case name, and the subprotocols.
     takes_expired_tokens: a start token past its time gives a principal with has_expired, for the caller to judge.
 
     A key or token decides alone: cookies are then not looked at and any Origin may connect. Raises WrongOrigin
@@ -105,9 +110,7 @@ async def authenticate_socket(
     credentials, and AtCapacity when the database does not answer in time.
     """
     headers, lookups = socket_headers(scope), lookups or _shared_lookups()
-    credential = _bearer(headers.get("authorization"))
-    if credential is None:
-        credential = _token_of_subprotocols(scope)
+    credential = credential_of(headers, scope.get("subprotocols", ()))
     if credential is not None:
         return await _credential_principal(credential, lookups.keyring, takes_expired_tokens)
     if "origin" in headers and not origin_is_allowed(scope):
@@ -128,7 +131,7 @@ def request_principal(request: HttpRequest) -> Principal:
 
     Raises NotAuthenticated, and NotAllowed where a login's request lacks its CSRF token.
     """
-    credential = _bearer(request.headers.get("Authorization"))
+    credential = header_credential({"authorization": request.headers.get("Authorization", "")})
     if credential is None:
         credential = request.headers.get("X-API-Key")
     if credential is not None:
@@ -185,18 +188,6 @@ def token_expired() -> NotAuthenticated:
 
 def _signer() -> signing.TimestampSigner:
     return signing.TimestampSigner(sep=".", salt="transcription.start")
-
-
-def _bearer(header: str | None) -> str | None:
-    scheme, _space, credential = (header or "").partition(" ")
-    return credential.strip() if scheme.lower() == "bearer" else None
-
-
-def _token_of_subprotocols(scope: Mapping[str, Any]) -> str | None:
-    for protocol in scope.get("subprotocols", ()):
-        if protocol.startswith(TOKEN_PROTOCOL_PREFIX):
-            return str(protocol).removeprefix(TOKEN_PROTOCOL_PREFIX)
-    return None
 
 
 async def _credential_principal(credential: str, keyring: Keyring, takes_expired_tokens: bool) -> Principal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,4 +41,15 @@ class Stop:
     pass
 
 
-Command = Start | Audio | Finalize | KeepAlive | Resume | Stop
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The client is told something at once, in its own words.
+
+    is_free: what it answers belongs to the audio and is not counted as a control message.
+    """
+
+    texts: Sequence[str]
+    is_free: bool = False
+
+
+Command = Start | Audio | Finalize | KeepAlive | Resume | Stop | Answer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -14,15 +14,14 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from transcription import commands, metrics
 from transcription import end as ends
 from transcription.auth import Principal, WrongOrigin, authenticate_socket, token_expired
-from transcription.connection_limits import ConnectionLimits
-from transcription.dialects.base import Dialect
+from transcription.connection_limits import CONTROL_MESSAGES_PER_SECOND, ConnectionLimits
+from transcription.dialects.base import Denial, Dialect, Handshake
 from transcription.dialects.native import NativeDialect
 from transcription.eager import Unfinished, run_until_it_waits
-from transcription.errors import BadMessage, InternalError, NothingToResume, TimedOutClient, TranscriptionError
-from transcription.events import Ack, Event, Failed, Final, Interim
+from transcription.errors import InternalError, NothingToResume, TimedOutClient, TooFast, TranscriptionError
+from transcription.events import Ack, Answered, Event, Failed, Final, Interim
 from transcription.inbox import DISCONNECTED, Disconnected, Inbox
 from transcription.live import LiveTranscription
-from transcription.options import is_session_id
 from transcription.origins import socket_headers
 from transcription.outbox import Outbox
 from transcription.process import Process, get_process
@@ -36,6 +35,9 @@ log = structlog.get_logger(__name__)
 WATCH_EVERY_S = 5.0
 MIN_WATCH_S = 0.01
 CLOSE_PATIENCE_S = 5.0
+# What each message past a limit costs a client that knows of none: as long as one control message's place takes.
+SLOW_DOWN_S = 1 / CONTROL_MESSAGES_PER_SECOND
+DENIABLE = "websocket.http.response"
 
 
 class TranscriptionConsumer(AsyncWebsocketConsumer):
@@ -43,16 +45,24 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
 
     It has no channel layer, so a broken Redis cannot end it, and touches the database only through the store's
     own threads: Channels' `dispatch` would visit the one shared database thread for each message.
+
+    dialect_class: of the address, which `as_asgi` is told.
     """
 
     # No layer has this name: the consumer gets none.
     channel_layer_alias = "none"
-    dialect_class: ClassVar[type[NativeDialect]] = NativeDialect
+    dialect_class: type[Dialect] = NativeDialect
 
     def __init__(
-        self, *, process_of: Callable[[], Process] = get_process, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        dialect_class: type[Dialect] | None = None,
+        process_of: Callable[[], Process] = get_process,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
+        if dialect_class is not None:
+            self.dialect_class = dialect_class
         self._process = process_of()
         self._clock = clock
         self._outbox = Outbox(clock)
@@ -138,10 +148,6 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     # Opening
 
     @property
-    def _session_id(self) -> str:
-        return str(self.scope["url_route"]["kwargs"]["session_id"])
-
-    @property
     def _user_agent(self) -> str:
         return socket_headers(self.scope).get("user-agent", "")
 
@@ -153,34 +159,39 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     async def _open(self) -> bool:
         """Handshake. False if the connection was refused and ended here."""
         scope: dict[str, Any] = dict(self.scope)
-        session_id = scope["url_route"]["kwargs"]["session_id"]
-        self._dialect: Dialect = self.dialect_class(
-            session_id,
-            limits=self._process.dialect_limits,
-            request_id=scope.get("request_id", ""),
-            offered=scope.get("subprotocols", []),
+        self._dialect = self.dialect_class(
+            _handshake_of(scope), limits=self._process.dialect_limits, request_id=scope.get("request_id", "")
         )
-        refusal: TranscriptionError | None = None
         try:
             self._waiting = self._process.waiting_connections.enter(self._client_address)
-            self._principal = await authenticate_socket(self.scope, takes_expired_tokens=True)
-            if not is_session_id(session_id):
-                refusal = BadMessage(
-                    "A session id has 1 to 64 letters, digits, _ or -.", reason="bad_session_id", field="session_id"
-                )
+            principal = await authenticate_socket(
+                self.scope, takes_expired_tokens=self._dialect.can_resume, credential_of=self._dialect.credential_of
+            )
+            refusal = self._dialect.refusal()
         except WrongOrigin:
             await self.close()
             return False
         except TranscriptionError as error:
             refusal = error
+        denial = self._dialect.denial(refusal) if refusal is not None else None
+        if denial is not None and DENIABLE in scope.get("extensions", ()):
+            await self._deny(denial)
+            return False
         await self.accept(self._dialect.subprotocol)
         self._accepted = True
         if refusal is not None:
             await self._refuse(refusal)
             return False
-        for text in self._dialect.opened():
+        self._principal = principal
+        for text in self._dialect.opened(principal):
             await self.send(text_data=text)
         return True
+
+    async def _deny(self, denial: Denial) -> None:
+        # The stubs of Channels and of ASGI disagree about what may be sent.
+        send = cast(Any, self.base_send)
+        await send({"type": f"{DENIABLE}.start", "status": denial.status, "headers": list(denial.headers)})
+        await send({"type": f"{DENIABLE}.body", "body": denial.body})
 
     async def _refuse(self, error: TranscriptionError) -> None:
         for text in self._dialect.render(Failed(error)):
@@ -203,21 +214,36 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 return
             except TranscriptionError as error:
                 self._on_error(error)
+                if self._error is None and not self._dialect.has_credit:
+                    # Such a dialect may let bad messages go by without end.
+                    await asyncio.sleep(SLOW_DOWN_S)
 
     async def _take(self, message: dict[str, Any], inbox: Inbox) -> None:
         chunk = message.get("bytes")
         if chunk is not None:
-            self._limits.count_message(len(chunk), self._clock())
+            try:
+                self._limits.count_message(len(chunk), self._clock())
+            except TooFast as error:
+                await self._slow_down(error)
             for command in self._dialect.on_binary(chunk):
                 await self._do(command, inbox)
             return
         text = message.get("text") or ""
         found = self._dialect.on_text(text)
-        self._limits.count_message(len(text), self._clock())
-        if not all(isinstance(command, commands.Audio) for command in found) or not found:
-            self._limits.count_control(self._clock())
+        try:
+            self._limits.count_message(len(text), self._clock())
+            if not found or not all(map(_is_free, found)):
+                self._limits.count_control(self._clock())
+        except TooFast as error:
+            await self._slow_down(error)
         for command in found:
             await self._do(command, inbox)
+
+    async def _slow_down(self, error: TooFast) -> None:
+        """Read on a little later where the client cannot know its limits; raise the error where it can."""
+        if self._dialect.has_credit:
+            raise error
+        await asyncio.sleep(SLOW_DOWN_S)
 
     async def _do(self, command: commands.Command, inbox: Inbox) -> None:
         match command:
@@ -227,7 +253,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 await self._resume(command, inbox)
             case commands.Audio() if self._live is not None:
                 if not self._live.intake.has_room_for(len(command.chunk)):
-                    await self._live.wait_for_room(len(command.chunk))
+                    await self._live.wait_for_room(len(command.chunk), has_credit=self._dialect.has_credit)
                 self._live.feed(command.chunk)
             case commands.Finalize() if self._live is not None:
                 self._live.finalize()
@@ -236,6 +262,10 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                     self._live.keep_alive()
             case commands.Stop() if self._live is not None:
                 self._live.end(ends.client_stop())
+            case commands.Answer():
+                self._emit(Answered(command.texts))
+                if not self._outbox.has_room:
+                    await self._outbox.wait_for_room()
 
     async def _begin(self, command: commands.Start) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
@@ -243,22 +273,28 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         if self._principal.has_expired:
             raise token_expired()
         new = await self._process.new_session(
-            session_id=self._session_id,
+            session_id=self._dialect.session_id,
             principal=self._principal,
             options=command.options,
             client_address=self._client_address,
             user_agent=self._user_agent,
             dialect=self._dialect.name,
         )
-        self._go_live(self._process.transcribe(new, emit=self._emit))
+        live = self._process.transcribe(
+            new,
+            emit=self._emit,
+            can_resume=self._dialect.can_resume,
+            idle_timeout_s=self._dialect.idle_timeout_ms / 1000,
+        )
+        self._go_live(live)
 
     async def _resume(self, command: commands.Resume, inbox: Inbox) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
         self._has_begun = True
-        if self._principal.session_id not in (None, self._session_id):
+        if self._principal.session_id not in (None, self._dialect.session_id):
             raise NothingToResume("There is nothing to resume.")
         resume = Resume(
-            public_id=self._session_id,
+            public_id=self._dialect.session_id,
             principal=self._principal,
             token_digest=digest_of(command.resume_token),
             received_segments=command.received_segments,
@@ -313,7 +349,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
 
     def _emit(self, event: Event) -> None:
         """Send results right away where nothing waits before them: no other task has to run first."""
-        if not (isinstance(event, Interim | Final | Ack) and self._outbox.is_idle) or self._gone:
+        if not (isinstance(event, Interim | Final | Ack | Answered) and self._outbox.is_idle) or self._gone:
             self._outbox.put(event)
             return
         rest = run_until_it_waits(self._tell_of(event))
@@ -362,12 +398,12 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
 
     async def _watch(self) -> None:
         """Ends a connection that does not start in time; returns when it is read too slowly."""
-        start_by_s = self._clock() + self._process.dialect_limits.start_timeout_ms / 1000
+        start_by_s = self._clock() + self._dialect.start_timeout_ms / 1000
         while True:
             left_s = start_by_s - self._clock() if not self._has_begun else WATCH_EVERY_S
             await asyncio.sleep(min(WATCH_EVERY_S, max(MIN_WATCH_S, left_s)))
             if not self._has_begun and self._error is None and self._clock() >= start_by_s:
-                self._on_error(TimedOutClient("No start_transcription came in time.", reason="start_timeout"))
+                self._on_error(self._dialect.start_timed_out())
             try:
                 self._outbox.check()
             except TimedOutClient as error:
@@ -375,3 +411,17 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 if self._live is not None:
                     self._live.end(ends.client_fault(error))
                 return
+
+
+def _handshake_of(scope: Mapping[str, Any]) -> Handshake:
+    return Handshake(
+        session_id=scope["url_route"]["kwargs"].get("session_id", ""),
+        query=scope.get("query_string", b"").decode("latin-1"),
+        headers=socket_headers(scope),
+        subprotocols=scope.get("subprotocols", ()),
+    )
+
+
+def _is_free(command: commands.Command) -> bool:
+    """Whether a command comes with the audio, and so as often as its client likes."""
+    return isinstance(command, commands.Audio) or (isinstance(command, commands.Answer) and command.is_free)

@@ -5,6 +5,7 @@ Positions are bytes as the client counts them; times are ms of the session's aud
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -108,4 +109,13 @@ class Failed:
     safe: int | None = None
 
 
-Event = Started | Resumed | Interim | Final | Ack | RecogniserStatus | AudioWarning | Expiring | Stopped | Failed
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a dialect answers a message with, in its own words."""
+
+    texts: Sequence[str]
+
+
+Event = (
+    Started | Resumed | Interim | Final | Ack | RecogniserStatus | AudioWarning | Expiring | Stopped | Failed | Answered
+)

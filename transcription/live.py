@@ -48,6 +48,7 @@ from transcription.watermark import Watermark
 log = structlog.get_logger(__name__)
 
 ROOM_WAIT_S = 10.0
+UNTOLD_ROOM_WAIT_S = 60.0
 
 Activity = Literal["opening", "live", "slow", "reconnecting", "paused", "finishing"]
 
@@ -217,14 +218,21 @@ class LiveTranscription:
         if self._is_open:
             self._acks.on_audio(now_s)
 
-    async def wait_for_room(self, size_bytes: int) -> None:
-        """Wait while the client is past its credit. Raises TooFast if that takes over ROOM_WAIT_S."""
+    async def wait_for_room(self, size_bytes: int, *, has_credit: bool = True) -> None:
+        """Wait while the client is past its credit. Raises TooFast if that takes over ROOM_WAIT_S.
+
+        has_credit: whether the client is told its credit. One that is not cannot know, and is not warned; it waits for
+        as long as a recogniser may be away.
+        """
         if self.intake.has_room_for(size_bytes) or self.is_ending:
             return
-        self._emit(AudioWarning("too_fast"))
+        if has_credit:
+            self._emit(AudioWarning("too_fast"))
         try:
-            async with asyncio.timeout(ROOM_WAIT_S):
+            async with asyncio.timeout(ROOM_WAIT_S if has_credit else UNTOLD_ROOM_WAIT_S):
                 while not self.intake.has_room_for(size_bytes) and not self.is_ending:
+                    # It is not idle: what it sends waits to be read.
+                    self._timeouts.heard_audio(self._clock())
                     self._room_made.clear()
                     await self._room_made.wait()
         except TimeoutError:

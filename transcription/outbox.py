@@ -13,6 +13,8 @@ from transcription.errors import TimedOutClient
 from transcription.events import Ack, Event, Interim
 
 MAX_EVENTS = 256
+# Where more waits whoever asks for answers waits too, before reading on.
+ROOMY_EVENTS = 64
 STUCK_S = 30.0
 
 
@@ -23,6 +25,7 @@ class Outbox:
         self._events: deque[Event | Unfinished] = deque()
         self._clock = clock
         self._wanted = asyncio.Event()
+        self._room_made = asyncio.Event()
         self._closed = False
         self._sending_since_s: float | None = None
         self.overflowed = False
@@ -33,6 +36,16 @@ class Outbox:
         if self._closed or self.overflowed:
             return False
         return not self._events and self._sending_since_s is None
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._events) < ROOMY_EVENTS or self._closed or self.overflowed
+
+    async def wait_for_room(self) -> None:
+        """Wait until has_room: a client that reads nothing is ended by check() meanwhile."""
+        while not self.has_room:
+            self._room_made.clear()
+            await self._room_made.wait()
 
     def put_rest(self, sending: Unfinished) -> None:
         """An event that was sent right away waits for the client: whoever takes events out goes on with it."""
@@ -47,6 +60,7 @@ class Outbox:
             self._drop_older(event)
         if len(self._events) >= MAX_EVENTS:
             self.overflowed = True
+            self._room_made.set()
             return
         self._events.append(event)
         self._wanted.set()
@@ -63,13 +77,16 @@ class Outbox:
         """No event comes after those that are in."""
         self._closed = True
         self._wanted.set()
+        self._room_made.set()
 
     async def events(self) -> AsyncIterator[Event | Unfinished]:
         """Each event; the time until the next one is asked for counts as the time that sending it takes."""
         while True:
             while self._events:
                 self._sending_since_s = self._clock()
-                yield self._events.popleft()
+                event = self._events.popleft()
+                self._room_made.set()
+                yield event
                 self._sending_since_s = None
             if self._closed:
                 return

@@ -186,12 +186,23 @@ class Process:
             applied=parse_config(asked).as_applied(),
         )
 
-    def transcribe(self, new: NewSession, *, emit: Callable[[Event], None]) -> LiveTranscription:
-        """A live transcription of this process; the caller runs it."""
-        token = make_resume_token() if self._is_resumable(new) else ""
+    def transcribe(
+        self,
+        new: NewSession,
+        *,
+        emit: Callable[[Event], None],
+        can_resume: bool = True,
+        idle_timeout_s: float | None = None,
+    ) -> LiveTranscription:
+        """A live transcription of this process; the caller runs it.
+
+        can_resume: whether another connection may take it up again, where its audio allows that. idle_timeout_s: in
+        place of the configured one.
+        """
+        token = make_resume_token() if can_resume and self._is_resumable(new) else ""
         if token:
             new = dataclasses.replace(new, resume_token_digest=digest_of(token))
-        return self._live(new, emit=emit, resume_token=token)
+        return self._live(new, emit=emit, resume_token=token, can_resume=can_resume, idle_timeout_s=idle_timeout_s)
 
     async def take(self, resume: Resume) -> Taken:
         """Take a session up again. Whoever of this process held it is told at once; elsewhere within a heartbeat.
@@ -228,6 +239,8 @@ class Process:
         emit: Callable[[Event], None],
         taken: Taken | None = None,
         resume_token: str = "",
+        can_resume: bool = True,
+        idle_timeout_s: float | None = None,
     ) -> LiveTranscription:
         return LiveTranscription(
             new,
@@ -235,8 +248,8 @@ class Process:
             store=self.store,
             emit=emit,
             session_timeout_s=self.session_timeout_s,
-            idle_timeout_s=self.config.idle_timeout_seconds,
-            resume_window_s=self.config.resume_window_seconds,
+            idle_timeout_s=self.config.idle_timeout_seconds if idle_timeout_s is None else idle_timeout_s,
+            resume_window_s=self.config.resume_window_seconds if can_resume else 0.0,
             taken=taken,
             resume_token=resume_token,
             wake=self._write_tick.wake,

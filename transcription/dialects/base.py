@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from transcription.commands import Command
 from transcription.errors import TranscriptionError
 from transcription.events import Event
+from transcription.principals import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +26,86 @@ class DialectLimits:
     max_sessions: int
 
 
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a client said before its connection was accepted.
+
+    session_id: of the address, "" where it names none. query: the address's, undecoded. headers: by lower-case name.
+    """
+
+    session_id: str = ""
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    subprotocols: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """An HTTP answer in place of a WebSocket. headers: as in ASGI, names in lower case."""
+
+    status: int
+    body: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ((b"content-type", b"application/json"),)
+
+
 class Dialect(Protocol):
-    """One connection's grammar. Methods that read raise a TranscriptionError for what is not allowed."""
+    """One connection's grammar. Methods that read raise a TranscriptionError for what is not allowed.
+
+    name: stored with the session. has_credit: whether its clients respect audio_ack.limit; those that hear of none
+    are slowed down by not reading, and never told that they are too fast while that helps.
+    can_resume: whether a client may come back to a session that lost its connection.
+    """
 
     name: str
+    has_credit: bool
+    can_resume: bool
+
+    @staticmethod
+    def credential_of(headers: Mapping[str, str], subprotocols: Sequence[str]) -> str | None:
+        """The key or token that was offered; None where there is none, and a cookie may count."""
+        ...
+
+    def __init__(self, handshake: Handshake, *, limits: DialectLimits, request_id: str) -> None: ...
+
+    @property
+    def session_id(self) -> str:
+        """Of the session that this connection may start; asked for once `opened` was called."""
+        ...
 
     @property
     def subprotocol(self) -> str | None:
         """The subprotocol to select, if the client offered ours."""
         ...
 
-    def opened(self) -> Sequence[str]:
+    @property
+    def start_timeout_ms(self) -> int:
+        """How long a client may take to start a session."""
+        ...
+
+    @property
+    def idle_timeout_ms(self) -> int:
+        """How long a session may hear neither audio nor a keepalive."""
+        ...
+
+    def refusal(self) -> TranscriptionError | None:
+        """Why this handshake is refused, whoever comes with it."""
+        ...
+
+    def denial(self, error: TranscriptionError) -> Denial | None:
+        """How an error is told in the handshake; None: the connection is accepted, told and closed."""
+        ...
+
+    def opened(self, principal: Principal) -> Sequence[str]:
         """Messages to send as soon as the connection is accepted."""
         ...
 
     def on_text(self, text: str) -> Sequence[Command]: ...
 
     def on_binary(self, chunk: bytes) -> Sequence[Command]: ...
+
+    def start_timed_out(self) -> TranscriptionError:
+        """What a client is told that takes longer than start_timeout_ms."""
+        ...
 
     def is_fatal(self, error: TranscriptionError) -> bool:
         """Whether this error of the client's ends the connection."""

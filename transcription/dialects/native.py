@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from transcription import commands, events
 from transcription.commands import Command
+from transcription.credentials import native_credential
 from transcription.dialects import native_messages as messages
-from transcription.dialects.base import DialectLimits
-from transcription.errors import BadMessage, MessageTooLarge, TranscriptionError
+from transcription.dialects.base import Denial, DialectLimits, Handshake
+from transcription.errors import BadMessage, MessageTooLarge, TimedOutClient, TranscriptionError
+from transcription.options import is_session_id
+from transcription.principals import Principal
 from transcription.results import Alternative, FinalResult, InterimResult, Word
 from transcription.safe_json import parse_object
 
@@ -32,23 +35,51 @@ class NativeDialect:
     """One connection's grammar: what is legal now, and how events are said."""
 
     name = "native"
+    has_credit = True
+    can_resume = True
 
-    def __init__(self, session_id: str, *, limits: DialectLimits, request_id: str, offered: Sequence[str] = ()) -> None:
-        self._session_id = session_id
+    def __init__(self, handshake: Handshake, *, limits: DialectLimits, request_id: str) -> None:
+        self._session_id = handshake.session_id
         self._limits = limits
         self._request_id = request_id
-        self._offered = offered
+        self._offered = handshake.subprotocols
         self._start_seen = False
         self._started = False
         self._stop_seen = False
         self._strikes = 0
         self._words_in_interims = False
 
+    @staticmethod
+    def credential_of(headers: Mapping[str, str], subprotocols: Sequence[str]) -> str | None:
+        return native_credential(headers, subprotocols)
+
+    @property
+    def session_id(self) -> str:
+        return self._session_id
+
     @property
     def subprotocol(self) -> str | None:
         return messages.PROTOCOL if messages.PROTOCOL in self._offered else None
 
-    def opened(self) -> Sequence[str]:
+    @property
+    def start_timeout_ms(self) -> int:
+        return self._limits.start_timeout_ms
+
+    @property
+    def idle_timeout_ms(self) -> int:
+        return self._limits.idle_timeout_ms
+
+    def refusal(self) -> TranscriptionError | None:
+        if is_session_id(self._session_id):
+            return None
+        return BadMessage(
+            "A session id has 1 to 64 letters, digits, _ or -.", reason="bad_session_id", field="session_id"
+        )
+
+    def denial(self, _error: TranscriptionError) -> Denial | None:
+        """Never: a browser cannot read the status of a handshake."""
+
+    def opened(self, _principal: Principal) -> Sequence[str]:
         limits = self._limits
         return _texts(
             messages.SessionCreated(
@@ -118,6 +149,9 @@ class NativeDialect:
     def _too_large(self, what: str, limit_bytes: int) -> MessageTooLarge:
         return MessageTooLarge(f"{what} messages may have at most {limit_bytes} bytes.")
 
+    def start_timed_out(self) -> TranscriptionError:
+        return TimedOutClient("No start_transcription came in time.", reason="start_timeout")
+
     def is_fatal(self, error: TranscriptionError) -> bool:
         if not isinstance(error, BadMessage):
             return True
@@ -151,6 +185,8 @@ class NativeDialect:
                 return _resumed(event)
             case events.Failed():
                 return _texts(_error(event, self._request_id))
+            case events.Answered():
+                return event.texts
             case _:
                 return _texts(_notice(event))
 

@@ -853,6 +853,26 @@ async def test_a_client_that_gets_no_room_is_too_fast() -> None:
 
 
 @in_virtual_time
+async def test_a_client_that_is_told_no_credit_is_slowed_down_without_a_word() -> None:
+    async with LiveSession() as session:
+        stream = await session.opened()
+        stream.takes_audio.clear()
+        for _ in range(CREDIT_S):
+            session.live.feed(SPEECH)
+        waiting = asyncio.create_task(session.live.wait_for_room(SECOND, has_credit=False))
+        await asyncio.sleep(ROOM_WAIT_S + 1)
+        assert not waiting.done()
+        assert AudioWarning("too_fast") not in session.events
+        stream.takes_audio.set()
+        await stream.heard(CREDIT_S * SECOND)
+        stream.say(Progress(10_000))
+        await asyncio.wait_for(waiting, 1)
+        session.stop()
+
+    assert session.row.state == "completed"
+
+
+@in_virtual_time
 async def test_a_wait_for_room_ends_with_the_session() -> None:
     async with LiveSession() as session:
         stream = await session.opened()

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from transcription import commands, errors, events
-from transcription.dialects.base import DialectLimits
+from transcription.dialects.base import DialectLimits, Handshake
 from transcription.dialects.native import NativeDialect
 from transcription.dialects.native_messages import CLIENT_MESSAGE_TYPES, ServerMessage, Transcript
 from transcription.errors import BadMessage, MessageTooLarge, TranscriptionError
 from transcription.options import TranscriptionConfig
+from transcription.principals import LOCAL
 from transcription.results import Alternative, FinalResult, InterimResult, Word
 
 SERVER_MESSAGE: TypeAdapter[Any] = TypeAdapter(ServerMessage)
@@ -44,7 +45,7 @@ MESSAGES: dict[str, dict[str, Any]] = {
 
 
 def new_dialect(offered: Sequence[str] = ()) -> NativeDialect:
-    return NativeDialect("my-id", limits=LIMITS, request_id="request-1", offered=offered)
+    return NativeDialect(Handshake("my-id", subprotocols=offered), limits=LIMITS, request_id="request-1")
 
 
 def in_state(state: str) -> NativeDialect:
@@ -256,7 +257,7 @@ def test_other_errors_end_the_connection_at_once(error: TranscriptionError) -> N
 
 
 def test_the_first_message_announces_every_limit() -> None:
-    [text] = new_dialect().opened()
+    [text] = new_dialect().opened(LOCAL)
     message = json.loads(text)
 
     SERVER_MESSAGE.validate_json(text)

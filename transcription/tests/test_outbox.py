@@ -9,7 +9,7 @@ import pytest
 from transcription.eager import Unfinished, run_until_it_waits
 from transcription.errors import TimedOutClient
 from transcription.events import Ack, AudioWarning, Event, Final, Interim
-from transcription.outbox import MAX_EVENTS, STUCK_S, Outbox
+from transcription.outbox import MAX_EVENTS, ROOMY_EVENTS, STUCK_S, Outbox
 from transcription.results import FinalResult, InterimResult
 from transcription.tests.sessions import Clock
 
@@ -158,3 +158,28 @@ async def test_what_was_begun_elsewhere_is_finished_before_what_came_after_it() 
 
     assert not outbox.is_idle
     assert await drained(outbox) == [rest, final(1)]
+
+
+async def test_whoever_answers_waits_until_there_is_room() -> None:
+    outbox = Outbox()
+    for index in range(ROOMY_EVENTS):
+        outbox.put(final(index))
+    assert not outbox.has_room
+    waiting = asyncio.create_task(outbox.wait_for_room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    events = outbox.events()
+    await anext(events)
+    await asyncio.wait_for(waiting, 5)
+    assert outbox.has_room
+
+
+async def test_a_wait_for_room_ends_when_the_outbox_is_closed() -> None:
+    outbox = Outbox()
+    for index in range(ROOMY_EVENTS):
+        outbox.put(final(index))
+    waiting = asyncio.create_task(outbox.wait_for_room())
+    await asyncio.sleep(0)
+    outbox.close()
+    await asyncio.wait_for(waiting, 5)
