@@ -6,6 +6,8 @@ the event loop.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
 from django.utils.translation import gettext as _
@@ -15,6 +17,7 @@ from speechsite.config import get_config
 from transcription import services
 from transcription.api_auth import BearerKey, HeaderKey, Login, principal_of
 from transcription.api_errors import COMMON_ERRORS, add_error_handlers, shape_wrong_methods
+from transcription.api_idempotency import idempotent
 from transcription.api_schemas import ErrorAnswer, HealthAnswer, StartAnswer, StartRequest
 from transcription.api_sessions import router as sessions
 from transcription.auth import issue_start_token
@@ -68,6 +71,11 @@ def get_health(request: HttpRequest) -> HealthAnswer:
     )
 
 
+def _renewed(request: HttpRequest, answered: dict[str, Any]) -> StartAnswer:
+    """The same session again, with a token of its own: the first one is told once."""
+    return _start_answer(request, answered["session_id"])
+
+
 @api.post(
     "/start-transcription",
     operation_id="start_transcription",
@@ -75,6 +83,7 @@ def get_health(request: HttpRequest) -> HealthAnswer:
     tags=["transcription"],
     response={200: StartAnswer, COMMON_ERRORS | {400, 409, 429}: ErrorAnswer},
 )
+@idempotent(secrets=("token",), renew=_renewed)
 def start_transcription(request: HttpRequest, options: StartRequest | None = None) -> StartAnswer:
     principal = principal_of(request, Scope.TRANSCRIBE)
     options = options or StartRequest()
@@ -85,10 +94,14 @@ def start_transcription(request: HttpRequest, options: StartRequest | None = Non
         client_address=request.META.get("REMOTE_ADDR"),
         user_agent=request.headers.get("User-Agent", ""),
     )
-    token, expires_at = issue_start_token(session.public_id, principal)
-    address = request.build_absolute_uri(f"{get_config().api_v1_str}/transcribe/{session.public_id}")
+    return _start_answer(request, session.public_id)
+
+
+def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
+    token, expires_at = issue_start_token(session_id, principal_of(request, Scope.TRANSCRIBE))
+    address = request.build_absolute_uri(f"{get_config().api_v1_str}/transcribe/{session_id}")
     return StartAnswer(
-        session_id=session.public_id,
+        session_id=session_id,
         websocket_url=address.replace("http", "ws", 1),
         token=token,
         expires_at=expires_at,

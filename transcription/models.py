@@ -295,5 +295,31 @@ class TranscriptSegment(models.Model):
         return self.text != self.asr_text
 
 
+class IdempotentRequest(models.Model):
+    """A request that carried an Idempotency-Key, and what was answered; asked again, nothing is done twice.
+
+    status is null while it is worked at. holder: of the attempt that works at it, so that one which was taken for
+    dead meanwhile writes nothing.
+    """
+
+    principal = models.CharField(_("principal"), max_length=120)
+    key = models.CharField(_("key"), max_length=200)
+    fingerprint = models.CharField(max_length=64)
+    holder = models.UUIDField(default=uuid.uuid4)
+    status = models.PositiveSmallIntegerField(_("status"), null=True)
+    answer = models.TextField(_("answer"), blank=True)
+    started_at = models.DateTimeField(_("started"), db_index=True)
+
+    class Meta:
+        verbose_name = _("idempotent request")
+        verbose_name_plural = _("idempotent requests")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["principal", "key"], name="idempotency_key_once_per_principal"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
 # Django finds the models of an application through this module.
 from transcription.files.models import FileJob as FileJob  # noqa: E402

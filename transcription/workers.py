@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from transcription.database_threads import DatabaseThreads, TooManyJobs
 from transcription.errors import TranscriptionError
 from transcription.holding import lost
+from transcription.idempotency import forget_old
 from transcription.metrics import SESSIONS_EXPIRED_TOTAL, SESSIONS_REAPED_TOTAL
 from transcription.models import TranscriptionSession, Worker
 from transcription.reaper import (
@@ -156,6 +157,7 @@ class WorkerRow:
             logger.warning("%d sessions of lost processes were let go.", reaped)
         SESSIONS_EXPIRED_TOTAL.inc(await self._threads.run(expire_detached, timeout_s=JOB_TIMEOUT_S))
         await self._threads.run(tidy, timeout_s=JOB_TIMEOUT_S)
+        await self._threads.run(forget_old, timeout_s=JOB_TIMEOUT_S)
         return reaped
 
     async def _forgotten(self) -> set[tuple[int, int]]:

@@ -103,7 +103,7 @@ def run(options: Options) -> None:
     with grpc.insecure_channel(options.riva_address) as channel:
         # What SocketIO.run() starts in the threading mode; made here, so that it listens before it says so.
         server = make_server(HOST, options.port, build_app(services.RivaSpeechRecognitionStub(channel)), threaded=True)
-        server.daemon_threads = True
+        server.daemon_threads = True  # type: ignore[attr-defined]  # a threaded one has it
         say_ready()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
