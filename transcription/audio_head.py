@@ -23,6 +23,7 @@ MAGICS = {
     b"FORM": "AIFF",
     b"caff": "CAF",
 }
+CHANNELS, RATES_HZ = range(1, 3), range(8000, 48001)
 CONTAINER_MAGIC = {Encoding.FLAC: b"fLaC", Encoding.OGGOPUS: b"OggS"}
 MPEG_HEADER_BYTES = 4
 MPEG_BITRATES_KBPS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
@@ -98,26 +99,84 @@ class HeadReader:
         return None
 
     def _check_wav_format(self, fmt: bytes) -> None:
-        if len(fmt) < MIN_WAV_FORMAT_BYTES:
-            raise BadAudio("The audio begins with a WAV header that is damaged.")
-        tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", fmt)
-        if tag == WAV_EXTENSIBLE and len(fmt) == WAV_FORMAT_BYTES:
-            tag = struct.unpack_from("<H", fmt, 24)[0]
-        encoding = WAV_ENCODINGS.get(tag)
-        declared = self._format
-        if rate_hz != declared.sample_rate_hz:
+        found, declared = _read_wav_format(fmt), self._format
+        if found.rate_hz != declared.sample_rate_hz:
             wrong = "sample_rate_hertz"
-        elif channels != declared.channels:
+        elif found.channels != declared.channels:
             wrong = "audio_channel_count"
-        elif encoding != declared.encoding or bits != BYTES_PER_SAMPLE[encoding] * 8:
+        elif found.encoding != declared.encoding:
             wrong = "encoding"
         else:
             return
         raise BadAudio(
-            f"The WAV header says {rate_hz} Hz, {channels} channel(s), {bits} bit {encoding or f'format {tag}'}; "
+            f"The WAV header says {found}; "
             f"declared were {declared.sample_rate_hz} Hz, {declared.channels} channel(s), {declared.encoding}.",
             field=f"config.{wrong}",
         )
+
+
+def find_format(data: bytes, *, last: bool = False) -> AudioFormat | None:
+    """What the first bytes of a recording say of its audio; None while more is needed.
+
+    A container of compressed audio says its rate and channels inside: those of the format are then the usual ones.
+    last: no more will come. Raises BadAudio for what is no WAV, FLAC or Ogg, or a WAV of what is not served.
+    """
+    if len(data) < MAGIC_BYTES and not last:
+        return None
+    for encoding, magic in CONTAINER_MAGIC.items():
+        if data.startswith(magic):
+            return AudioFormat(encoding)
+    if not (data[:4] == b"RIFF" and data[8:12] == b"WAVE"):
+        raise BadAudio("The audio says nothing of its format: it begins with no WAV, FLAC or Ogg header.")
+    fmt = _find_wav_format(data)
+    if fmt is None:
+        if last or len(data) > MAX_WAV_HEADER_BYTES:
+            raise BadAudio("The audio begins with a WAV header that has no format in it.")
+        return None
+    found = _read_wav_format(fmt)
+    if found.encoding is None or found.channels not in CHANNELS or found.rate_hz not in RATES_HZ:
+        raise BadAudio(f"The WAV header says {found}, which is not served.")
+    return AudioFormat(found.encoding, found.rate_hz, found.channels)
+
+
+def _find_wav_format(data: bytes) -> bytes | None:
+    """The `fmt ` chunk as far as it matters; None where it is not there yet."""
+    position = 12
+    while position + 8 <= len(data):
+        size = _u32(data, position + 4)
+        end = position + 8 + min(size, WAV_FORMAT_BYTES)
+        if data[position : position + 4] == b"fmt ":
+            return data[position + 8 : end] if end <= len(data) else None
+        position += 8 + size + size % 2
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _WavFormat:
+    """encoding: None for one that is not served, or of another width than ours."""
+
+    tag: int
+    bits: int
+    rate_hz: int
+    channels: int
+
+    @property
+    def encoding(self) -> Encoding | None:
+        encoding = WAV_ENCODINGS.get(self.tag)
+        return encoding if encoding is not None and self.bits == BYTES_PER_SAMPLE[encoding] * 8 else None
+
+    def __str__(self) -> str:
+        name = WAV_ENCODINGS.get(self.tag) or f"format {self.tag}"
+        return f"{self.rate_hz} Hz, {self.channels} channel(s), {self.bits} bit {name}"
+
+
+def _read_wav_format(fmt: bytes) -> _WavFormat:
+    if len(fmt) < MIN_WAV_FORMAT_BYTES:
+        raise BadAudio("The audio begins with a WAV header that is damaged.")
+    tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", fmt)
+    if tag == WAV_EXTENSIBLE and len(fmt) == WAV_FORMAT_BYTES:
+        tag = struct.unpack_from("<H", fmt, 24)[0]
+    return _WavFormat(tag, bits, rate_hz, channels)
 
 
 def _u32(data: bytes, offset: int) -> int:

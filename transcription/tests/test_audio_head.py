@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcription.audio import AudioFormat, Encoding
-from transcription.audio_head import MAX_WAV_HEADER_BYTES, Head, HeadReader
+from transcription.audio_head import MAX_WAV_HEADER_BYTES, Head, HeadReader, find_format
 from transcription.errors import BadAudio
 from transcription.tests.recordings import CONTAINERS, MPEG_FRAME, chunk, wav
 
@@ -170,3 +170,50 @@ def test_whatever_comes_is_audio_or_bad_audio(data: bytes, start: bytes) -> None
 
     assert head is not None
     assert len(head.audio) + head.skipped_bytes == len(start + data)
+
+
+@pytest.mark.parametrize("extensible", [False, True])
+@pytest.mark.parametrize("before_data", [b"", EXTRA], ids=["plain", "with other chunks"])
+def test_a_wav_says_its_format_wherever_the_bytes_are_cut(extensible: bool, before_data: bytes) -> None:
+    recording = wav(AUDIO, rate_hz=44100, channels=2, before_data=before_data, extensible=extensible)
+
+    found = [find_format(recording[:cut]) for cut in range(len(recording) + 1)]
+
+    known = AudioFormat(Encoding.LINEAR_PCM, 44100, 2)
+    first = found.index(known)
+    assert found == [None] * first + [known] * (len(found) - first)
+
+
+@pytest.mark.parametrize(("begin", "encoding"), [(b"fLaC", Encoding.FLAC), (b"OggS", Encoding.OGGOPUS)])
+def test_a_container_says_its_encoding(begin: bytes, encoding: Encoding) -> None:
+    assert find_format(begin + AUDIO) == AudioFormat(encoding)
+
+
+def test_raw_audio_says_no_format() -> None:
+    assert find_format(b"\x01\x02") is None
+    for last, data in ((False, AUDIO), (True, b"\x01\x02"), (True, b"")):
+        with pytest.raises(BadAudio, match="no WAV, FLAC or Ogg"):
+            find_format(data, last=last)
+
+
+@pytest.mark.parametrize(
+    ("recording", "says"),
+    [
+        (wav(AUDIO, rate_hz=96000), "96000 Hz"),
+        (wav(AUDIO, channels=6), r"6 channel\(s\)"),
+        (wav(AUDIO, tag=3, bits=32), "32 bit format 3"),
+        (wav(AUDIO, bits=8), "8 bit"),
+    ],
+)
+def test_a_wav_of_what_is_not_served_is_refused_with_what_it_says(recording: bytes, says: str) -> None:
+    with pytest.raises(BadAudio, match=says):
+        find_format(recording)
+
+
+def test_a_wav_without_a_format_is_refused() -> None:
+    empty = b"RIFF\0\0\0\0WAVE" + chunk(b"LIST", bytes(MAX_WAV_HEADER_BYTES))
+
+    with pytest.raises(BadAudio, match="no format"):
+        find_format(empty)
+    with pytest.raises(BadAudio, match="no format"):
+        find_format(empty[:100], last=True)
