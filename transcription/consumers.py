@@ -15,7 +15,7 @@ from transcription import commands, metrics
 from transcription import end as ends
 from transcription.auth import Principal, WrongOrigin, authenticate_socket, token_expired
 from transcription.connection_limits import CONTROL_MESSAGES_PER_SECOND, ConnectionLimits
-from transcription.dialects.base import Denial, Dialect, Handshake
+from transcription.dialects.base import Denial, Dialect, Handshake, TickingDialect
 from transcription.dialects.native import NativeDialect
 from transcription.eager import Unfinished, run_until_it_waits
 from transcription.errors import InternalError, NothingToResume, TimedOutClient, TooFast, TranscriptionError
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 WATCH_EVERY_S = 5.0
 MIN_WATCH_S = 0.01
 CLOSE_PATIENCE_S = 5.0
+DIALECT_TICK_S = 0.25
 # What each message past a limit costs a client that knows of none: as long as one control message's place takes.
 SLOW_DOWN_S = 1 / CONTROL_MESSAGES_PER_SECOND
 DENIABLE = "websocket.http.response"
@@ -96,13 +97,12 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             await self._release()
 
     async def _serve(self, inbox: Inbox) -> None:
-        reader, writer, watcher = (
-            self._start(self._read(inbox)),
-            self._start(self._write()),
-            self._start(self._watch()),
-        )
-        await asyncio.wait({reader, writer, watcher}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (reader, writer, watcher):
+        writer = self._start(self._write())
+        tasks = {writer, self._start(self._read(inbox)), self._start(self._watch())}
+        if isinstance(self._dialect, TickingDialect):
+            tasks.add(self._start(self._tick(self._dialect)))
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             if task.done():
                 task.result()
         if not writer.done():
@@ -262,6 +262,9 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                     self._live.keep_alive()
             case commands.Stop() if self._live is not None:
                 self._live.end(ends.client_stop())
+            case commands.Stop():
+                # It leaves without having started anything.
+                self._outbox.close()
             case commands.Answer():
                 self._emit(Answered(command.texts))
                 if not self._outbox.has_room:
@@ -394,7 +397,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         code = self._dialect.close_code(error)
         metrics.WS_CLOSED_TOTAL.labels(code=str(code)).inc()
         with contextlib.suppress(OSError, RuntimeError):  # as in _tell
-            await self.close(code)
+            await self.close(code, self._dialect.close_reason(error))
 
     async def _watch(self) -> None:
         """Ends a connection that does not start in time; returns when it is read too slowly."""
@@ -411,6 +414,15 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 if self._live is not None:
                     self._live.end(ends.client_fault(error))
                 return
+
+    async def _tick(self, dialect: TickingDialect) -> None:
+        while True:
+            await asyncio.sleep(DIALECT_TICK_S)
+            if self._live is None or self._live.is_ending:
+                continue
+            texts = dialect.tick(heard_ms=self._live.heard_ms, now_s=self._clock())
+            if texts:
+                self._emit(Answered(texts))
 
 
 def _handshake_of(scope: Mapping[str, Any]) -> Handshake:

@@ -21,11 +21,15 @@ StopReason = Literal["client", "session_timeout", "operator", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The recogniser is open. resume_token: takes the session up again; None where that cannot be."""
+    """The recogniser is open. resume_token: takes the session up again; None where that cannot be.
+
+    model: that listens, "" where the recogniser does not say which.
+    """
 
     session_id: str
     config: TranscriptionConfig
     resume_token: str | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

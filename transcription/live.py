@@ -280,6 +280,11 @@ class LiveTranscription:
         return self.intake.received_ms if self.config.audio_format.has_constant_rate else self._watch.heard_ms
 
     @property
+    def heard_ms(self) -> int:
+        """Audio that the recogniser has answered."""
+        return self._watch.heard_ms
+
+    @property
     def backlog_ms(self) -> int:
         """Audio with something to hear in it that the recogniser has not answered yet."""
         return self._watch.backlog_ms
@@ -401,7 +406,7 @@ class LiveTranscription:
         )
         self._is_open = True
         token = self._resume_token if self.is_resumable else None
-        self._emit(Started(self.public_id, self.config, token))
+        self._emit(Started(self.public_id, self.config, token, model=stream.model))
         self._acks.tell(self._clock())
 
     # Time passing

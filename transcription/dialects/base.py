@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from transcription.commands import Command
 from transcription.errors import TranscriptionError
@@ -117,4 +117,17 @@ class Dialect(Protocol):
 
     def close_code(self, error: TranscriptionError | None) -> int:
         """None: the end the client asked for."""
+        ...
+
+    def close_reason(self, error: TranscriptionError | None) -> str:
+        """What stands beside the code; "" where the error message says it all."""
+        ...
+
+
+@runtime_checkable
+class TickingDialect(Protocol):
+    """A dialect that also says things because time passes or the recogniser hears nothing."""
+
+    def tick(self, *, heard_ms: int, now_s: float) -> Sequence[str]:
+        """Called a few times a second while a session is live. heard_ms: audio the recogniser has answered."""
         ...

@@ -193,6 +193,9 @@ class NativeDialect:
     def close_code(self, error: TranscriptionError | None) -> int:
         return NORMAL_CLOSE if error is None else error.code
 
+    def close_reason(self, _error: TranscriptionError | None) -> str:
+        return ""
+
 
 def _texts(*models: BaseModel) -> list[str]:
     return [model.model_dump_json() for model in models]

@@ -89,7 +89,7 @@ async def test_the_row_says_who_recognises_and_what_is_applied() -> None:
 
     assert (session.row.recogniser, session.row.model) == ("fake:1", "fake-model")
     assert session.row.applied["language"] == "de-DE"
-    assert session.of(Started) == [Started("my-id", session.stream.config, "token")]
+    assert session.of(Started) == [Started("my-id", session.stream.config, "token", model="fake-model")]
 
 
 @in_virtual_time
