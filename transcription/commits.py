@@ -108,6 +108,11 @@ class Commits:
         self.committed_bytes = self._settled_bytes = handle.committed_bytes
 
     @property
+    def has_pending(self) -> bool:
+        """Whether finals wait to be stored and told."""
+        return bool(self._pending)
+
+    @property
     def has_room(self) -> bool:
         return len(self._pending) < MAX_PENDING_FINALS
 

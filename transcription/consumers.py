@@ -38,6 +38,8 @@ CLOSE_PATIENCE_S = 5.0
 DIALECT_TICK_S = 0.25
 # What each message past a limit costs a client that knows of none: as long as one control message's place takes.
 SLOW_DOWN_S = 1 / CONTROL_MESSAGES_PER_SECOND
+# Of a client that closes its connection: done, leaving the page, and without saying why.
+ORDERLY_CLOSES = (1000, 1001, 1005)
 DENIABLE = "websocket.http.response"
 
 
@@ -77,6 +79,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         self._error: TranscriptionError | None = None
         self._accepted = False
         self._has_begun = False
+        self._has_stopped = False
         self._gone = False
 
     # The connection's edge
@@ -110,7 +113,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             self._gone = True
             self._outbox.close()
         if self._live is not None and self._running is not None:
-            self._live.end(ends.client_lost())
+            self._live.end(ends.client_stop() if self._has_stopped else ends.client_lost())
             await self._running
 
     def _start(self, coroutine: Any) -> asyncio.Task[None]:
@@ -205,6 +208,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         while True:
             message = await inbox.next()
             if message["type"] == DISCONNECTED:
+                self._has_stopped = self._dialect.closing_stops and message.get("code") in ORDERLY_CLOSES
                 return
             if message["type"] != "websocket.receive" or self._error is not None:
                 continue

@@ -51,6 +51,13 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class UtteranceEnded:
+    """Where the client ended an utterance, in ms: whatever was said before that has been told."""
+
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """The session is taken up again: the client sends its audio from audio_offset on, as it counts.
 
@@ -121,5 +128,16 @@ class Answered:
 
 
 Event = (
-    Started | Resumed | Interim | Final | Ack | RecogniserStatus | AudioWarning | Expiring | Stopped | Failed | Answered
+    Started
+    | Resumed
+    | Interim
+    | Final
+    | UtteranceEnded
+    | Ack
+    | RecogniserStatus
+    | AudioWarning
+    | Expiring
+    | Stopped
+    | Failed
+    | Answered
 )

@@ -14,6 +14,7 @@ from transcription.options import TranscriptionConfig
 from transcription.recogniser_watch import RecogniserWatch
 from transcription.recognition import Capabilities, Result
 from transcription.results import FinalResult, InterimResult, Progress
+from transcription.utterance_ends import UtteranceEnds
 from transcription.watermark import Watermark
 
 
@@ -33,6 +34,7 @@ class Hearing:
         watermark: Watermark,
         latency: Latency,
         config: TranscriptionConfig,
+        utterance_ends: UtteranceEnds,
         emit: Callable[[Event], None],
         on_settled: Callable[[], None],
     ) -> None:
@@ -49,6 +51,7 @@ class Hearing:
         self._wants_interims = config.enable_interim_results
         # Words are always asked for: their times say where audio is settled.
         self._wants_words = config.enable_word_time_offsets
+        self._utterance_ends = utterance_ends
         self._emit = emit
         self._on_settled = on_settled
         # The newest interim as the recogniser said it, until its final.
@@ -103,6 +106,8 @@ class Hearing:
         settled = sent if is_over else min(audio_format.ms_to_bytes(self._watermark.settled_ms), sent)
         self._intake.settle(settled)
         self._commits.settle(settled, header_bytes=self._intake.header_bytes)
+        if self._utterance_ends.is_waiting and not self._commits.has_pending:
+            self._utterance_ends.told(settled)
         self._on_settled()
 
     # Ends of streams

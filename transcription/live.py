@@ -42,6 +42,7 @@ from transcription.results import FinalResult, InterimResult
 from transcription.resuming import build_resumed
 from transcription.steps import Ending, NewSession, SessionHandle, Step, Taken
 from transcription.timeouts import Expired, Timeouts
+from transcription.utterance_ends import UtteranceEnds
 from transcription.waiting import cancelled, ended_in_time, first_of
 from transcription.watermark import Watermark
 
@@ -108,10 +109,11 @@ class LiveTranscription:
         # collector finds it, replay buffer and all.
         self._room_made = asyncio.Event()
         self._acks = Acks(self.intake, emit=emit)
+        self._utterance_ends = UtteranceEnds(self.config.audio_format, emit=emit)
         self._commits = Commits(
             store,
             emit=emit,
-            on_committed=self._acks.committed,
+            on_committed=_committed(self._acks, self._utterance_ends),
             latency=self.latency,
             clock=clock,
         )
@@ -122,6 +124,7 @@ class LiveTranscription:
             watermark=Watermark(self.intake.format.bytes_to_ms(self.intake.floor)),
             latency=self.latency,
             config=self.config,
+            utterance_ends=self._utterance_ends,
             emit=emit,
             on_settled=self._room_made.set,
         )
@@ -242,7 +245,8 @@ class LiveTranscription:
         self._timeouts.heard_keepalive(self._clock())
 
     def finalize(self) -> None:
-        """End the current utterance with the audio received so far."""
+        """End the current utterance with the audio received so far; UtteranceEnded is told once all of it is."""
+        self._utterance_ends.ask(self.intake.received, self._clock())
         self._listener.finalize()
 
     def end(self, end: End) -> None:
@@ -273,6 +277,15 @@ class LiveTranscription:
         self._listener.tick(now_s)
         self._acks.tick(now_s)
         self._commits.tick(now_s)
+        if self._utterance_ends.is_waiting:
+            self._tick_utterance_ends(now_s)
+
+    def _tick_utterance_ends(self, now_s: float) -> None:
+        is_stored = not self._commits.has_pending
+        if is_stored:
+            self._utterance_ends.told(self.intake.floor)
+        is_quiet = is_stored and not self._hearing.is_open and not self.intake.has_unsent
+        self._utterance_ends.tick(now_s, is_quiet=is_quiet)
 
     @property
     def audio_ms(self) -> int:
@@ -537,6 +550,14 @@ class LiveTranscription:
             audio_ms=ending.audio_ms,
             segments=self.segments,
         )
+
+
+def _committed(acks: Acks, utterance_ends: UtteranceEnds) -> Callable[[int, float], None]:
+    def committed(committed_bytes: int, now_s: float) -> None:
+        acks.committed(committed_bytes, now_s)
+        utterance_ends.told(committed_bytes)
+
+    return committed
 
 
 def _nothing() -> None:

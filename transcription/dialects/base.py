@@ -53,12 +53,14 @@ class Dialect(Protocol):
 
     name: stored with the session. has_credit: whether its clients respect audio_ack.limit; those that hear of none
     are slowed down by not reading, and never told that they are too fast while that helps.
-    can_resume: whether a client may come back to a session that lost its connection.
+    can_resume: whether a client may come back to a session that lost its connection. closing_stops: whether a client
+    that closes its connection in order has stopped its session by that.
     """
 
     name: str
     has_credit: bool
     can_resume: bool
+    closing_stops: bool
 
     @staticmethod
     def credential_of(headers: Mapping[str, str], subprotocols: Sequence[str]) -> str | None:

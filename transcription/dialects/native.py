@@ -37,6 +37,7 @@ class NativeDialect:
     name = "native"
     has_credit = True
     can_resume = True
+    closing_stops = False
 
     def __init__(self, handshake: Handshake, *, limits: DialectLimits, request_id: str) -> None:
         self._session_id = handshake.session_id
@@ -187,6 +188,9 @@ class NativeDialect:
                 return _texts(_error(event, self._request_id))
             case events.Answered():
                 return event.texts
+            case events.UtteranceEnded():
+                # Its clients see it from the final.
+                return ()
             case _:
                 return _texts(_notice(event))
 
