@@ -1,8 +1,9 @@
 """Who may see, stop, export and delete which transcription sessions; pages, sockets and the API ask here.
 
 Everybody has their own sessions: a user those under their name or made with their keys; a key those made
-with it or owned by its owner; a short-lived token the one it was issued for; a loopback client of the
-development profile those without owner and key. Beyond that only users get anywhere, by permission:
+with it or owned by its owner; a short-lived token the one it was issued for, or those of whoever got it; a
+loopback client of the development profile those without owner and key. Beyond that only users get anywhere, by
+permission:
 
     view_live, view_transcriptionsession   that sessions of others exist, and their facts
     view_captions                          the text of others
@@ -151,15 +152,14 @@ def _own(who: Who, user: User | AnonymousUser | None) -> Q:
         return owned_by(user.pk)
     if isinstance(who, (User, AnonymousUser)):
         return NOTHING
-    match who.kind:
-        case "key" if who.key_id is not None:
-            by_owner = Q(owner=who.user_id) if who.user_id is not None else NOTHING
-            return Q(api_key=who.key_id) | by_owner
-        case "token" if who.session_id is not None:
-            return Q(public_id=who.session_id, owner=who.user_id, api_key=who.key_id)
-        case "local":
-            return Q(owner=None, api_key=None)
-    return NOTHING
+    if who.kind == "token" and who.session_id is not None:
+        return Q(public_id=who.session_id, owner=who.user_id, api_key=who.key_id)
+    if who.key_id is not None:
+        by_owner = Q(owner=who.user_id) if who.user_id is not None else NOTHING
+        return Q(api_key=who.key_id) | by_owner
+    if who.kind == "token" and who.user_id is not None:
+        return owned_by(who.user_id)
+    return Q(owner=None, api_key=None) if who.kind in ("token", "local") else NOTHING
 
 
 def owned_by(user_id: int) -> Q:

@@ -135,7 +135,7 @@ def _check_may_start(row: TranscriptionSession, principal: Principal) -> None:
     is_owner = principal.owns(owner_id=row.owner_id, api_key_id=row.api_key_id)
     if is_owner and row.state == State.CREATED:
         return
-    if principal.kind == "token":
+    if principal.kind == "token" and principal.session_id is not None:
         raise NotAuthenticated(_("This token has been used. Get a new one."), reason="token_used")
     if is_owner and row.state == State.FAILED and row.audio_bytes == 0 and row.next_seq == 0:
         return

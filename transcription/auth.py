@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model, load_backend
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.db import Error
 from django.http import HttpRequest
 from django.http.cookie import parse_cookie
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from ninja.utils import check_csrf
 
 from speechsite.config import get_config
 from transcription.credentials import header_credential, native_credential
 from transcription.database_threads import DatabaseThreads, TooManyJobs
-from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated
+from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, TooFast
+from transcription.guesses import WrongCredentials
 from transcription.keyring import KEY_PREFIX, Keyring
+from transcription.keys import user_of_login
 from transcription.metrics import ADMISSION_REFUSED_TOTAL, AUTH_FAILURES_TOTAL
 from transcription.origins import (
     is_loopback,
@@ -36,6 +35,9 @@ from transcription.origins import (
     socket_headers,
 )
 from transcription.principals import LOCAL, Principal
+from transcription.scopes import Scope
+from transcription.tokens import TOKEN_START, redeem_token
+from transcription.windows import WindowCounts
 
 __all__ = [
     "Lookups",
@@ -58,16 +60,23 @@ T = TypeVar("T")
 LOOKUP_TIMEOUT_S = 2.0
 STORAGE_RETRY_AFTER_MS = 5000
 TOKEN_LIFETIME_S = 60
+START_SCOPES = frozenset({Scope.TRANSCRIBE})
+RATE_WINDOW_S = 60.0
 MAX_CREDENTIAL_CHARACTERS = 2000
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """What looking up credentials needs: threads, never the shared one, and the cache of keys."""
+    """What looking up credentials needs: threads, never the shared one, the cache of keys, and two counts.
+
+    wrong: credentials that were, by address. requests: those of each key within a minute, in this process.
+    """
 
     threads: DatabaseThreads
     keyring: Keyring
+    wrong: WrongCredentials = field(default_factory=lambda: WrongCredentials(spares_loopback=True))
+    requests: WindowCounts = field(default_factory=lambda: WindowCounts(RATE_WINDOW_S))
 
     async def aclose(self) -> None:
         await self.keyring.aclose()
@@ -77,7 +86,8 @@ class Lookups:
 @functools.lru_cache(maxsize=1)
 def _shared_lookups() -> Lookups:
     threads = DatabaseThreads(size=2, name="auth")
-    return Lookups(threads, Keyring(threads))
+    wrong = WrongCredentials(spares_loopback=not get_config().is_production)
+    return Lookups(threads, Keyring(threads), wrong)
 
 
 async def aclose() -> None:
@@ -107,20 +117,20 @@ async def authenticate_socket(
 
     A key or token decides alone: cookies are then not looked at and any Origin may connect. Raises WrongOrigin
     where only a cookie or loopback speaks for a page of another site, NotAuthenticated for wrong or no
-    credentials, and AtCapacity when the database does not answer in time.
+    credentials, TooFast after too many wrong ones, and AtCapacity when the database does not answer in time.
     """
     headers, lookups = socket_headers(scope), lookups or _shared_lookups()
+    client = scope.get("client") or (None, 0)
     credential = credential_of(headers, scope.get("subprotocols", ()))
     if credential is not None:
-        return await _credential_principal(credential, lookups.keyring, takes_expired_tokens)
+        return await _credential_principal(credential, lookups, client[0], takes_expired_tokens)
     if "origin" in headers and not origin_is_allowed(scope):
         raise _refused("origin", WrongOrigin(_("This page may not use the service from its address.")))
     cookie = parse_cookie(headers.get("cookie", "")).get(settings.SESSION_COOKIE_NAME)
     if cookie and "origin" in headers:
-        user = await _answered(lookups.threads.run(_user_of_cookie, cookie, timeout_s=LOOKUP_TIMEOUT_S))
+        user = await _answered(lookups.threads.run(user_of_login, cookie, timeout_s=LOOKUP_TIMEOUT_S))
         if user is not None:
-            return _user_principal(user)
-    client = scope.get("client") or (None, 0)
+            return _user_principal(user, cookie)
     if _is_open_to(headers, address=client[0], scheme=str(scope.get("scheme", "ws"))):
         return LOCAL
     raise _refused("login" if cookie else "missing", NotAuthenticated(_("Log in or use a key.")))
@@ -129,15 +139,16 @@ async def authenticate_socket(
 def request_principal(request: HttpRequest) -> Principal:
     """The same for an HTTP request: Bearer, X-API-Key, the login (CSRF checked), or loopback in development.
 
-    Raises NotAuthenticated, and NotAllowed where a login's request lacks its CSRF token.
+    Raises NotAuthenticated, TooFast after too many wrong credentials or requests of a key, and NotAllowed where a
+    login's request lacks its CSRF token.
     """
     credential = header_credential({"authorization": request.headers.get("Authorization", "")})
     if credential is None:
         credential = request.headers.get("X-API-Key")
     if credential is not None:
-        principal = _key_principal(credential)
-        if principal is None:
-            raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
+        lookups = _shared_lookups()
+        principal = _key_principal(credential, lookups, request.META.get("REMOTE_ADDR"))
+        _count_request(principal, lookups.requests)
         return principal
     if request.user.is_authenticated:
         if request.method not in SAFE_METHODS and check_csrf(request) is not None:
@@ -168,10 +179,10 @@ def read_start_token(token: str, *, takes_expired: bool = False) -> Principal:
         claims, has_expired = _signer().unsign_object(token, max_age=TOKEN_LIFETIME_S), False
     except signing.SignatureExpired:
         if not takes_expired:
-            raise _refused("token", token_expired()) from None
+            raise token_expired() from None
         claims, has_expired = _signer().unsign_object(token), True
     except (signing.BadSignature, ValueError):
-        raise _refused("token", NotAuthenticated(_("This token is not valid."), reason="wrong_token")) from None
+        raise NotAuthenticated(_("This token is not valid."), reason="wrong_token") from None
     return Principal(
         kind="token",
         user_id=claims["u"],
@@ -179,6 +190,7 @@ def read_start_token(token: str, *, takes_expired: bool = False) -> Principal:
         session_id=claims["s"],
         label=claims["l"],
         has_expired=has_expired,
+        scopes=START_SCOPES,
     )
 
 
@@ -190,24 +202,67 @@ def _signer() -> signing.TimestampSigner:
     return signing.TimestampSigner(sep=".", salt="transcription.start")
 
 
-async def _credential_principal(credential: str, keyring: Keyring, takes_expired_tokens: bool) -> Principal:
+async def _credential_principal(
+    credential: str, lookups: Lookups, address: str | None, takes_expired_tokens: bool
+) -> Principal:
+    with _guarded(credential, lookups, address):
+        if credential.startswith(TOKEN_START):
+            return await _answered(lookups.threads.run(redeem_token, credential, timeout_s=LOOKUP_TIMEOUT_S))
+        if not credential.startswith(KEY_PREFIX):
+            return read_start_token(credential, takes_expired=takes_expired_tokens)
+        principal = await _answered(lookups.keyring.find(credential, timeout_s=LOOKUP_TIMEOUT_S))
+        if principal is None:
+            raise _wrong_key()
+        return principal
+
+
+def _key_principal(text: str, lookups: Lookups, address: str | None) -> Principal:
+    with _guarded(text, lookups, address):
+        try:
+            principal = lookups.keyring.find_now(text)
+        except Error as error:
+            raise _cannot_check(error) from None
+        if principal is None:
+            raise _wrong_key()
+        return principal
+
+
+@contextmanager
+def _guarded(credential: str, lookups: Lookups, address: str | None) -> Iterator[None]:
+    """Look up a credential, unless too many wrong ones came before; count what is refused."""
     if len(credential) > MAX_CREDENTIAL_CHARACTERS:
-        raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
-    if not credential.startswith(KEY_PREFIX):
-        return read_start_token(credential, takes_expired=takes_expired_tokens)
-    principal = await _answered(keyring.find(credential, timeout_s=LOOKUP_TIMEOUT_S))
-    if principal is None:
-        raise _refused("key", NotAuthenticated(_("This key is not valid."), reason="wrong_key"))
-    return principal
-
-
-def _key_principal(text: str) -> Principal | None:
-    if len(text) > MAX_CREDENTIAL_CHARACTERS:
-        return None
+        raise _refused("key", _wrong_key())
+    kind = "key" if credential.startswith(KEY_PREFIX) else "token"
+    if lookups.keyring.cached(credential) is None:
+        try:
+            lookups.wrong.check(address, credential)
+        except TooFast:
+            AUTH_FAILURES_TOTAL.labels(kind="too_many").inc()
+            raise
     try:
-        return _shared_lookups().keyring.find_now(text)
-    except Error as error:
-        raise _cannot_check(error) from None
+        yield
+    except NotAuthenticated as error:
+        if error.reason in ("wrong_key", "wrong_token"):
+            lookups.wrong.count(address, credential)
+        raise _refused(kind, error) from None
+
+
+def _wrong_key() -> NotAuthenticated:
+    return NotAuthenticated(_("This key is not valid."), reason="wrong_key")
+
+
+def _count_request(principal: Principal, requests: WindowCounts) -> None:
+    """Raises TooFast for one more than the key may make in a minute."""
+    if not principal.rate_limit:
+        return
+    wait_s = requests.wait_s(principal.key_id, principal.rate_limit)
+    if wait_s:
+        raise TooFast(
+            _("This key may make %(limit)d requests a minute.") % {"limit": principal.rate_limit},
+            reason="rate_limit",
+            retry_after_ms=round(wait_s * 1000),
+        )
+    requests.add(principal.key_id)
 
 
 async def _answered(lookup: Awaitable[T]) -> T:
@@ -227,24 +282,8 @@ def _cannot_check(error: Exception) -> AtCapacity:
     )
 
 
-def _user_of_cookie(session_key: str) -> AbstractBaseUser | None:
-    """The person of a login cookie: Django's own rules, but nothing is written."""
-    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    session = store(session_key)
-    backend_path = session.get(BACKEND_SESSION_KEY, "")
-    if SESSION_KEY not in session or backend_path not in settings.AUTHENTICATION_BACKENDS:
-        return None
-    user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
-    user: AbstractBaseUser | None = load_backend(backend_path).get_user(user_id)
-    if user is None:
-        return None
-    kept_hash = session.get(HASH_SESSION_KEY, "")
-    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-    return user if any(constant_time_compare(kept_hash, known) for known in hashes) else None
-
-
-def _user_principal(user: AbstractBaseUser) -> Principal:
-    return Principal(kind="user", user_id=user.pk, label=user.get_username())
+def _user_principal(user: AbstractBaseUser, login: str = "") -> Principal:
+    return Principal(kind="user", user_id=user.pk, label=user.get_username(), login=login)
 
 
 def _is_open_to(headers: Mapping[str, str], *, address: str | None, scheme: str) -> bool:

@@ -15,6 +15,7 @@ from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import clean_text
 from transcription.steps import Ending, SessionHandle, count_words
 from transcription.tails import kept_tails
+from transcription.usage import count_usage
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ State = TranscriptionSession.State
 ENDING_FIELDS = (
     "state", "end_reason", "end_message", "audio_bytes", "audio_ms", "first_interim_ms", "final_lag_p50_ms",
     "final_lag_p95_ms", "detached_at", "resume_until", "ended_at", "flushed_bytes", "segment_count", "word_count",
+    "metered_ms",
 )  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def note_ending(handle: SessionHandle, ending: Ending) -> None:
             row.detached_at, row.resume_until = Now(), Now() + timedelta(seconds=ending.resume_within_s)
         else:
             row.ended_at = Now()
+        count_usage(row)
         row.save(update_fields=ENDING_FIELDS)
 
 

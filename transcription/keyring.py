@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import Error
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from transcription.database_threads import DatabaseThreads, TooManyJobs
+from transcription.keys import why_unusable
 from transcription.models import ApiKey
 from transcription.principals import Principal
 
@@ -27,6 +30,9 @@ MAX_CACHED_KEYS = 1000
 LAST_USED_EVERY_S = 60.0
 KEY_PREFIX = "spk_"
 TOUCH_TIMEOUT_S = 30.0
+
+# A principal, and for how long its key is good.
+Found = tuple[Principal, float]
 
 
 class Keyring:
@@ -41,8 +47,11 @@ class Keyring:
         self._touches: set[asyncio.Task[None]] = set()
 
     async def find(self, text: str, *, timeout_s: float) -> Principal | None:
-        """The principal of a key, or None. Raises TimeoutError, TooManyJobs and the database's errors."""
-        principal = self._cached(text)
+        """The principal of a key, or None for what is no key of ours.
+
+        Raises NotAuthenticated for one that is of no use any more, TimeoutError, TooManyJobs and the database's errors.
+        """
+        principal = self.cached(text)
         if principal is None and text.startswith(KEY_PREFIX):
             principal = self._keep(text, await self._threads.run(_look_up, text, timeout_s=timeout_s))
         if principal is not None and principal.key_id is not None and self._touch_is_due(principal.key_id):
@@ -53,7 +62,7 @@ class Keyring:
 
     def find_now(self, text: str) -> Principal | None:
         """The same for a thread that may wait for the database."""
-        principal = self._cached(text)
+        principal = self.cached(text)
         if principal is None and text.startswith(KEY_PREFIX):
             principal = self._keep(text, _look_up(text))
         if principal is not None and principal.key_id is not None and self._touch_is_due(principal.key_id):
@@ -65,7 +74,8 @@ class Keyring:
         if self._touches:
             await asyncio.wait(self._touches, timeout=TOUCH_TIMEOUT_S)
 
-    def _cached(self, text: str) -> Principal | None:
+    def cached(self, text: str) -> Principal | None:
+        """The principal of a key that was found a moment ago."""
         digest = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
         with self._lock:
             entry = self._cache.get(digest)
@@ -75,12 +85,14 @@ class Keyring:
             self._cache.move_to_end(digest)
             return entry[1]
 
-    def _keep(self, text: str, principal: Principal | None) -> Principal | None:
-        if principal is not None:
-            with self._lock:
-                self._cache[hashlib.sha256(text.encode()).digest()] = (self._clock() + CACHE_S, principal)
-                while len(self._cache) > MAX_CACHED_KEYS:
-                    self._cache.popitem(last=False)
+    def _keep(self, text: str, found: Found | None) -> Principal | None:
+        if found is None:
+            return None
+        principal, left_s = found
+        with self._lock:
+            self._cache[hashlib.sha256(text.encode()).digest()] = (self._clock() + min(CACHE_S, left_s), principal)
+            while len(self._cache) > MAX_CACHED_KEYS:
+                self._cache.popitem(last=False)
         return principal
 
     def _touch_is_due(self, key_id: int) -> bool:
@@ -102,11 +114,23 @@ class Keyring:
             logger.warning("The last use of a key could not be noted in time.")
 
 
-def _look_up(text: str) -> Principal | None:
-    key = ApiKey.find(text)
-    if key is None or (key.owner is not None and not key.owner.is_active):
+def _look_up(text: str) -> Found | None:
+    key: Any = ApiKey.find(text)  # with the database's time
+    if key is None:
         return None
-    return Principal(kind="key", user_id=key.owner_id, key_id=key.pk, label=key.name)
+    problem = why_unusable(key, key.now)
+    if problem is not None:
+        raise problem
+    left_s = (key.expires_at - key.now).total_seconds() if key.expires_at is not None else math.inf
+    principal = Principal(
+        kind="key",
+        user_id=key.owner_id,
+        key_id=key.pk,
+        label=key.name,
+        scopes=key.scope_set,
+        rate_limit=key.rate_limit,
+    )
+    return principal, left_s
 
 
 def _write_last_used(key_id: int) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 import uuid
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -16,56 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
 from transcription.audio import AudioFormat, Encoding
+from transcription.key_models import ApiKey, SocketToken, UsageDay
 
-KEY_PREFIX_CHARACTERS = 8
-KEY_SECRET_BYTES = 32
+__all__ = ["ApiKey", "SocketToken", "TranscriptSegment", "TranscriptionSession", "UsageDay", "Worker"]
+
 LONG_SESSION_MS = 600_000
-
-
-class ApiKey(models.Model):
-    """A secret of another application. Only its SHA-256 is kept: the secret has 256 bits, so no slow hash is needed."""
-
-    name = models.CharField(_("name"), max_length=100)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        models.CASCADE,
-        verbose_name=_("owner"),
-        null=True,
-        blank=True,
-        related_name="api_keys",
-    )
-    prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
-    digest = models.CharField(max_length=64, editable=False)
-    created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
-    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
-
-    class Meta:
-        verbose_name = _("API key")
-        verbose_name_plural = _("API keys")
-        ordering: ClassVar = ["name"]
-
-    def __str__(self) -> str:
-        return f"{self.name} (spk_{self.prefix}_…)"
-
-    @classmethod
-    def create(cls, name: str, owner: Any = None) -> tuple[ApiKey, str]:
-        """Make a key. Returns the row and the key's text, which is nowhere else and never shown again."""
-        prefix = secrets.token_hex(KEY_PREFIX_CHARACTERS // 2)
-        text = f"spk_{prefix}_{secrets.token_urlsafe(KEY_SECRET_BYTES)}"
-        return cls.objects.create(name=name, owner=owner, prefix=prefix, digest=_digest(text)), text
-
-    @classmethod
-    def find(cls, text: str) -> ApiKey | None:
-        """The key with this text, or None for anything that is not a key of ours."""
-        parts = text.split("_", 2)
-        if len(parts) != 3 or parts[0] != "spk" or len(parts[1]) != KEY_PREFIX_CHARACTERS:
-            return None
-        key = cls.objects.select_related("owner").filter(prefix=parts[1]).first()
-        return key if key and hmac.compare_digest(key.digest, _digest(text)) else None
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Worker(models.Model):
@@ -94,6 +46,7 @@ class TranscriptionSession(models.Model):
     Positions are bytes of audio without the `header_bytes` of a WAV header that was skipped. Where a connection
     broke, `tail` segments from `next_seq` on cover the audio before `flushed_bytes`; a connection that takes the
     session up again withdraws them. `gaps` are [start, end) pairs of audio that its client no longer had.
+    `metered_ms` of the audio is counted as usage of its key or owner already, null for none yet (see usage.py).
     `holder` is new with each start and take-over, so that one whose reply was lost finds itself when repeated.
     """
 
@@ -182,6 +135,7 @@ class TranscriptionSession(models.Model):
 
     audio_bytes = models.PositiveBigIntegerField(_("audio received (bytes)"), default=0)
     audio_ms = models.PositiveBigIntegerField(_("audio received (ms)"), default=0)
+    metered_ms = models.PositiveBigIntegerField(null=True, editable=False)
     segment_count = models.PositiveIntegerField(_("segments"), default=0)
     word_count = models.PositiveIntegerField(_("words"), default=0)
     first_interim_ms = models.PositiveIntegerField(_("first interim after (ms)"), null=True, blank=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from transcription.scopes import DEFAULT_SCOPES, Scope
@@ -12,11 +12,12 @@ from transcription.scopes import DEFAULT_SCOPES, Scope
 class Principal:
     """Whom credentials stand for.
 
-    kind: a person's login, a key, a start token, or nobody on this very machine (development profile only).
-    user_id: the person; for a key its owner, if it has one. session_id: the one session a token may start.
+    kind: a person's login, a key, a token, or nobody on this very machine (development profile only).
+    user_id: the person; for a key its owner, if it has one. session_id: the one session a token may open.
     has_expired: the token is too old for that; the session may still be taken up again with it.
     label: for people: the user's or key's name, or "local". scopes: what a key or token may be used for; ask
-    access.require_scope.
+    access.require_scope. rate_limit: requests a minute, 0 for any number. login: the key of a login's session, a
+    secret, by which the login is found again; see keys.find_withdrawn.
     """
 
     kind: Literal["user", "key", "token", "local"]
@@ -26,6 +27,8 @@ class Principal:
     label: str = ""
     has_expired: bool = False
     scopes: frozenset[Scope] = DEFAULT_SCOPES
+    rate_limit: int = 0
+    login: str = field(default="", repr=False, compare=False)
 
     def has_scope(self, scope: Scope) -> bool:
         """Whether these credentials may be used for that; a login and this machine itself may for everything."""

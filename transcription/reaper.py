@@ -15,6 +15,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Least, Now
 
 from transcription.models import TranscriptionSession, Worker
+from transcription.tokens import purge_tokens
+from transcription.usage import count_usage
 
 DEAD_AFTER = timedelta(seconds=20)
 CREATED_KEPT_FOR = timedelta(hours=1)
@@ -56,7 +58,15 @@ def release_lost(forgotten: Collection[tuple[int, int]], bounds: ResumeBounds) -
         )
         for row in rows:
             _release(row, bounds)
+        count_usage(*rows)
+        for row in rows:
+            row.save(update_fields=RELEASED_FIELDS)
     return len(rows)
+
+
+RELEASED_FIELDS = (
+    "audio_bytes", "audio_ms", "state", "end_reason", "detached_at", "resume_until", "ended_at", "metered_ms",
+)  # fmt: skip
 
 
 def _release(row: TranscriptionSession, bounds: ResumeBounds) -> None:
@@ -76,11 +86,6 @@ def _release(row: TranscriptionSession, bounds: ResumeBounds) -> None:
         row.resume_until = Least(Now() + timedelta(seconds=bounds.window_s), session_over)
     else:
         row.ended_at = Now()
-    row.save(
-        update_fields=[
-            "audio_bytes", "audio_ms", "state", "end_reason", "detached_at", "resume_until", "ended_at",
-        ]
-    )  # fmt: skip
 
 
 def expire_detached() -> int:
@@ -95,7 +100,8 @@ def expire_detached() -> int:
 
 
 def tidy() -> None:
-    """Delete what was made and never started, and rows of processes long gone."""
+    """Delete what was made and never started, tokens long over, and rows of processes long gone."""
+    purge_tokens()
     old = TranscriptionSession.objects.filter(state=State.CREATED, created_at__lt=Now() - CREATED_KEPT_FOR)
     ids = list(old.values_list("pk", flat=True)[:MAX_REAPED_AT_ONCE])
     if ids:

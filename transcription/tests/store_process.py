@@ -22,6 +22,7 @@ from transcription.metrics import COMMIT_RETRIES_TOTAL  # noqa: E402
 from transcription.principals import LOCAL, Principal  # noqa: E402
 from transcription.store import Store  # noqa: E402
 from transcription.tests.sessions import new_session, segment, step  # noqa: E402
+from transcription.tokens import redeem_token  # noqa: E402
 from transcription.workers import register  # noqa: E402
 
 
@@ -35,6 +36,14 @@ async def race_to_start(store: Store, name: str, sessions: int, principal: Princ
 async def race_as_anna(store: Store, name: str, sessions: int) -> dict[str, Any]:
     """The same for one owner, the user with the key 1."""
     return await race_to_start(store, name, sessions, Principal("user", user_id=1))
+
+
+async def race_for_tokens(store: Store, names: str, _number: int) -> dict[str, Any]:
+    """Redeem tokens, one after the other. Says for each whether it was won."""
+    threads = DatabaseThreads(size=1)
+    answers = [await _try(threads.run(redeem_token, text)) for text in names.split(",")]
+    await threads.aclose()
+    return {"won": [isinstance(answer, Principal) for answer in answers], "refused": _reasons(answers)}
 
 
 async def race_for_one(store: Store, name: str, attempts: int) -> dict[str, Any]:
@@ -73,7 +82,9 @@ async def main(mode: str, name: str, number: int, max_sessions: int, max_session
     store = Store(worker_id, threads=threads, max_sessions=max_sessions, max_sessions_per_owner=max_sessions_per_owner)
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
-    work = {"start": race_to_start, "anna": race_as_anna, "one": race_for_one, "write": write}[mode]
+    work = {
+        "start": race_to_start, "anna": race_as_anna, "one": race_for_one, "tokens": race_for_tokens, "write": write,
+    }[mode]  # fmt: skip
     print(json.dumps(await work(store, name, number)), flush=True)
     await store.aclose()
     await threads.aclose()

@@ -15,7 +15,7 @@ from transcription.database_threads import DatabaseThreads
 from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, SessionTaken
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
-from transcription.principals import Principal
+from transcription.principals import LOCAL, Principal
 from transcription.services import start_session
 from transcription.store import Ending, Store
 from transcription.tests.sessions import (
@@ -26,6 +26,7 @@ from transcription.tests.sessions import (
     segment,
     step,
 )
+from transcription.tokens import issue_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 
@@ -204,6 +205,16 @@ async def test_row_60_two_processes_never_let_an_owner_have_more_than_its_share(
     answers = await together(["anna", "a", "15", "50", "5"], ["anna", "b", "15", "50", "5"])
     assert sum(answer["started"] for answer in answers) == 5
     assert {reason for answer in answers for reason in answer["refused"]} == {"too_many_sessions"}
+
+
+async def test_row_66_of_two_processes_one_redeems_each_of_a_hundred_tokens(
+    threads: DatabaseThreads, store: Store
+) -> None:
+    issued = [await threads.run(issue_token, LOCAL) for _ in range(100)]
+    tokens = ",".join(text for text, _ends in issued)
+    one, other = await together(["tokens", tokens, "0", "9"], ["tokens", tokens, "0", "9"])
+    assert [mine + theirs for mine, theirs in zip(one["won"], other["won"], strict=True)] == [1] * 100
+    assert {*one["refused"], *other["refused"]} == {"token_used"}
 
 
 async def test_of_two_processes_one_starts_an_id(threads: DatabaseThreads, store: Store) -> None:

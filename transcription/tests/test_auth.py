@@ -31,6 +31,7 @@ from transcription.keyring import CACHE_S, MAX_CACHED_KEYS, Keyring
 from transcription.models import ApiKey
 from transcription.origins import may_come_without_credentials, origin_matches
 from transcription.principals import LOCAL, Principal
+from transcription.scopes import Scope
 from transcription.tests.old_tokens import expired_token
 from transcription.tests.sessions import Clock, ScriptedThreads
 
@@ -153,7 +154,7 @@ async def test_the_cache_of_keys_is_bounded(keyring: Keyring, threads: ScriptedT
     _, text = await threads.run(ApiKey.create, "app")
     assert await keyring.find(text, timeout_s=30)
     for number in range(MAX_CACHED_KEYS):
-        keyring._keep(f"key {number}", LOCAL)
+        keyring._keep(f"key {number}", (LOCAL, CACHE_S))
     threads.ran.clear()
     assert await keyring.find(text, timeout_s=30)
     assert threads.ran.count("_look_up") == 1
@@ -195,7 +196,9 @@ async def test_a_database_that_is_away_is_not_taken_for_a_wrong_key(lookups: Loo
 
 def test_a_token_stands_for_who_got_it_and_one_session() -> None:
     token, expires_at = issue_start_token("abc", Principal("key", user_id=3, key_id=4, label="app"))
-    assert read_start_token(token) == Principal("token", user_id=3, key_id=4, session_id="abc", label="app")
+    assert read_start_token(token) == Principal(
+        "token", user_id=3, key_id=4, session_id="abc", label="app", scopes=frozenset({Scope.TRANSCRIBE})
+    )
     assert timedelta(seconds=TOKEN_LIFETIME_S - 5) < expires_at - timezone.now()
     assert expires_at - timezone.now() <= timedelta(seconds=TOKEN_LIFETIME_S)
 
