@@ -30,7 +30,7 @@ def count_usage(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("transcription", "0008_keys_and_usage")]
+    dependencies = [("transcription", "0009_keys_and_usage")]
     operations = [
         migrations.RunPython(keep_rights, migrations.RunPython.noop),
         migrations.RunPython(count_usage, migrations.RunPython.noop),
