@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("transcription.urls")),
 ]
 
+handler400 = "transcription.views.bad_request"
 handler403 = "transcription.views.permission_denied"
 handler404 = "transcription.views.page_not_found"
 handler500 = "transcription.views.server_error"

@@ -8,6 +8,7 @@ permission:
     view_live, view_transcriptionsession   that sessions of others exist, and their facts
     view_captions                          the text of others
     stop_transcriptionsession              stop live sessions of others
+    change_transcriptionsession            give sessions of others another title or metadata
     export_transcriptionsession            download what they may read of others
     delete_transcriptionsession            delete sessions of others
 
@@ -49,6 +50,7 @@ class Permission(StrEnum):
     VIEW = "transcription.view_transcriptionsession"
     VIEW_CAPTIONS = "transcription.view_captions"
     STOP = "transcription.stop_transcriptionsession"
+    CHANGE = "transcription.change_transcriptionsession"
     EXPORT = "transcription.export_transcriptionsession"
     DELETE = "transcription.delete_transcriptionsession"
 
@@ -75,6 +77,11 @@ def visible_sessions(who: Who) -> QuerySet[TranscriptionSession]:
 def stoppable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
     """Sessions that may be stopped while they are live."""
     return _sessions(who, [{Permission.STOP}])
+
+
+def changeable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions whose title and metadata may be changed."""
+    return _sessions(who, [{Permission.CHANGE}])
 
 
 def exportable_sessions(who: Who) -> QuerySet[TranscriptionSession]:

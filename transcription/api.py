@@ -10,18 +10,23 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
-from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 
 from speechsite.config import get_config
 from transcription import services
 from transcription.api_auth import BearerKey, HeaderKey, Login, principal_of
-from transcription.api_errors import COMMON_ERRORS, add_error_handlers, shape_wrong_methods
+from transcription.api_errors import (
+    BODY_ERRORS,
+    COMMON_ERRORS,
+    JsonParser,
+    add_error_handlers,
+    not_found,
+    shape_wrong_methods,
+)
 from transcription.api_idempotency import idempotent
 from transcription.api_schemas import ErrorAnswer, HealthAnswer, StartAnswer, StartRequest
 from transcription.api_sessions import router as sessions
 from transcription.auth import issue_start_token
-from transcription.errors import NotFound
 from transcription.models import TranscriptionSession
 from transcription.scopes import Scope
 
@@ -48,6 +53,7 @@ api = Api(
     urls_namespace="api",
     docs_url="/docs",
     openapi_url="/openapi.json",
+    parser=JsonParser(),
     auth=[BearerKey(), HeaderKey(), Login()],
 )
 add_error_handlers(api)
@@ -81,7 +87,7 @@ def _renewed(request: HttpRequest, answered: dict[str, Any]) -> StartAnswer:
     operation_id="start_transcription",
     summary="Make a session and get the address and token to stream to",
     tags=["transcription"],
-    response={200: StartAnswer, COMMON_ERRORS | {400, 409, 429}: ErrorAnswer},
+    response={200: StartAnswer, COMMON_ERRORS | BODY_ERRORS | {409}: ErrorAnswer},
 )
 @idempotent(secrets=("token",), renew=_renewed)
 def start_transcription(request: HttpRequest, options: StartRequest | None = None) -> StartAnswer:
@@ -115,4 +121,4 @@ api.add_router("", sessions)
 @api.api_operation(ALL_METHODS, "/{path:rest}", auth=None, include_in_schema=False, url_name=UNKNOWN_ADDRESS)
 def answer_unknown_address(request: HttpRequest, rest: str) -> None:
     """Anything else below the API: Django's own answer would be a page."""
-    raise NotFound(_("There is nothing at this address."))
+    raise not_found()

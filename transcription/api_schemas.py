@@ -7,20 +7,37 @@ import binascii
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from django.db.models import Q
+from django.contrib.auth import get_user_model
+from django.db.models import Model, Q
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from ninja import Schema
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 from transcription.errors import BadConfig
-from transcription.models import TranscriptionSession
-from transcription.options import SESSION_ID_PATTERN, LanguageCode, TranscriptionConfig
-from transcription.session_list import older_than, stored_languages
+from transcription.metadata_index import has_pair
+from transcription.models import ApiKey, TranscriptionSession
+from transcription.options import (
+    MAX_METADATA_PAIRS,
+    SESSION_ID_PATTERN,
+    LanguageCode,
+    Metadata,
+    ShortText,
+    TranscriptionConfig,
+    has_unstorable,
+    refuse_unstorable,
+)
+from transcription.services import MAX_STOP_REASON_CHARACTERS
+from transcription.session_list import lasted, older_than, stored_languages
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
 MAX_QUERY_CHARACTERS = 200
+MAX_AUDIO_MS = 24 * 3600 * 1000
+
+Name = Annotated[str, Field(min_length=1, max_length=150)]
+# Key and value, which have 200 characters each at most; a key of the filter ends at the first colon.
+MetadataPair = Annotated[str, Field(pattern=r"^[^:]{1,200}:[\s\S]{0,200}$")]
 
 State = Literal["created", "live", "detached", "completed", "interrupted", "failed"]
 
@@ -63,18 +80,30 @@ class HealthAnswer(Schema):
 
 
 class SessionFilters(Schema):
-    """Which sessions: newest first, a page at a time. since and until are moments of creation, until exclusive."""
+    """Which sessions. since and until are moments of creation, until exclusive; metadata: pairs that it has, all of
+    them.
+    """
 
     state: State | None = None
     language: LanguageCode | None = None
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     q: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
-    cursor: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+    metadata: Annotated[list[MetadataPair], Field(max_length=MAX_METADATA_PAIRS, default_factory=list)]
+    owner: Name | None = None
+    api_key: Name | None = None
+    dialect: Name | None = None
+    min_audio_ms: Annotated[int, Field(ge=0, le=MAX_AUDIO_MS)] | None = None
+
+    @field_validator("metadata", "owner", "api_key", "dialect")
+    @classmethod
+    def _is_storable(cls, value: Any) -> Any:
+        if any(map(has_unstorable, value if isinstance(value, list) else [value or ""])):
+            raise ValueError("contains NUL or a lone surrogate")
+        return value
 
     def conditions(self) -> Q:
-        """The filters but for q, cursor and limit."""
+        """The filters but for q."""
         conditions = Q()
         if self.state is not None:
             conditions &= Q(state=self.state)
@@ -85,7 +114,30 @@ class SessionFilters(Schema):
             conditions &= Q(created_at__gte=self.since)
         if self.until is not None:
             conditions &= Q(created_at__lt=self.until)
+        if self.owner is not None:
+            conditions &= Q(owner__in=_keys_of(get_user_model(), username=self.owner))
+        if self.api_key is not None:
+            conditions &= Q(api_key__in=_keys_of(ApiKey, name=self.api_key))
+        if self.dialect is not None:
+            conditions &= Q(dialect=self.dialect)
+        if self.min_audio_ms is not None:
+            conditions &= lasted(self.min_audio_ms)
+        for pair in self.metadata:
+            key, _colon, value = pair.partition(":")
+            conditions &= has_pair(key, value)
         return conditions
+
+
+def _keys_of(model: type[Model], **conditions: str) -> list[int]:
+    """Looked up before: a condition over both tables could use neither index."""
+    return list(model._default_manager.filter(**conditions).values_list("pk", flat=True))
+
+
+class SessionListQuery(SessionFilters):
+    """A page of the list, newest first."""
+
+    cursor: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
 
 
 class Cursor(NamedTuple):
@@ -149,6 +201,45 @@ class SessionAnswer(Schema):
             api_key=session.api_key.name if session.api_key else None,
             config=session.options_applied or session.options_asked,
             **{name: getattr(session, name) for name in cls.model_fields if name not in _RENAMED},
+        )
+
+
+class SessionChanges(BaseModel):
+    """What may be changed of a session. metadata takes the place of all that was there."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    title: ShortText | None = None
+    metadata: Metadata | None = None
+
+    @field_validator("title", "metadata")
+    @classmethod
+    def _is_said(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError("Leave it out or give a value")
+        refuse_unstorable(value)
+        return value
+
+
+class StopRequest(BaseModel):
+    """reason: told to the speaker."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Annotated[str, Field(max_length=MAX_STOP_REASON_CHARACTERS)] = ""
+
+
+class StopAnswer(Schema):
+    """stop_requested: false where the session was neither live nor detached any more."""
+
+    session_id: str
+    state: State
+    stop_requested: bool
+
+    @classmethod
+    def of(cls, session: TranscriptionSession, stop_requested: bool) -> Self:
+        return cls.model_validate(
+            {"session_id": session.public_id, "state": session.state, "stop_requested": stop_requested}
         )
 
 

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router, Status
 
 from transcription import services
 from transcription.access import (
+    changeable_sessions,
     deletable_sessions,
     exportable_sessions,
     get_session,
     listed_sessions,
+    stoppable_sessions,
     visible_sessions,
 )
 from transcription.api_auth import principal_of
-from transcription.api_errors import COMMON_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_schemas import Cursor, ErrorAnswer, SessionAnswer, SessionFilters, SessionPage
+from transcription.api_errors import BODY_ERRORS, COMMON_ERRORS, ONE_OBJECT_ERRORS
+from transcription.api_schemas import (
+    Cursor,
+    ErrorAnswer,
+    SessionAnswer,
+    SessionChanges,
+    SessionListQuery,
+    SessionPage,
+    StopAnswer,
+    StopRequest,
+)
 from transcription.exports import transcript_response
 from transcription.scopes import Scope
 from transcription.search import search_sessions
@@ -32,7 +44,7 @@ router = Router(tags=["sessions"])
     summary="Sessions, newest first",
     response={200: SessionPage, COMMON_ERRORS: ErrorAnswer},
 )
-def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> SessionPage:
+def list_sessions(request: HttpRequest, filters: Query[SessionListQuery]) -> SessionPage:
     principal = principal_of(request, Scope.SESSIONS_READ)
     sessions = listed_sessions(principal).filter(filters.conditions())
     if filters.cursor:
@@ -56,6 +68,34 @@ def list_sessions(request: HttpRequest, filters: Query[SessionFilters]) -> Sessi
 )
 def read_session(request: HttpRequest, session_id: str) -> SessionAnswer:
     return SessionAnswer.of(get_session(session_id, principal_of(request, Scope.SESSIONS_READ)))
+
+
+@router.patch(
+    "/sessions/{session_id}",
+    operation_id="change_session",
+    summary="Give a session another title or other metadata",
+    response={200: SessionAnswer, ONE_OBJECT_ERRORS | BODY_ERRORS: ErrorAnswer},
+)
+def change_session(request: HttpRequest, session_id: str, changes: SessionChanges) -> SessionAnswer:
+    principal = principal_of(request, Scope.SESSIONS_WRITE)
+    session = get_session(session_id, principal, changeable_sessions(principal))
+    services.change_session(session, title=changes.title, metadata=changes.metadata)
+    return SessionAnswer.of(session)
+
+
+@router.post(
+    "/sessions/{session_id}/stop",
+    operation_id="stop_session",
+    summary="Stop a session that is live or waits for its client; its last words are still stored",
+    response={200: StopAnswer, ONE_OBJECT_ERRORS | BODY_ERRORS: ErrorAnswer},
+)
+def stop_session(request: HttpRequest, session_id: str, options: StopRequest | None = None) -> StopAnswer:
+    principal = principal_of(request, Scope.SESSIONS_WRITE)
+    session = get_session(session_id, principal, stoppable_sessions(principal))
+    who = get_user_model().objects.filter(pk=principal.user_id or 0).first()
+    was_asked = services.request_stop(session, who, options.reason if options else "")
+    session.refresh_from_db(fields=["state"])
+    return StopAnswer.of(session, was_asked)
 
 
 @router.get(

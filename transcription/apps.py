@@ -21,6 +21,7 @@ class TranscriptionAppConfig(AppConfig):
 
 def repair_search_index(using: str, **_kwargs: Any) -> None:
     """A migration of an indexed table takes the triggers of its search index away on SQLite."""
-    from transcription import search_index
+    from transcription import metadata_index, search_index
 
     search_index.repair(connections[using])
+    metadata_index.repair(connections[using])

@@ -160,6 +160,8 @@ class TranscriptionSession(models.Model):
             models.Index(fields=["state", "-created_at", "-id"], name="session_state_newest"),
             # The list by language, and which languages there are.
             models.Index(fields=["language", "-created_at", "-id"], name="session_language_newest"),
+            # The list by dialect.
+            models.Index(fields=["dialect", "-created_at", "-id"], name="session_dialect_newest"),
             # The list of long ones, of which there are few among many.
             models.Index(
                 fields=["-created_at", "-id"], name="session_long_newest", condition=Q(audio_ms__gte=LONG_SESSION_MS)

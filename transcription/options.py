@@ -20,6 +20,7 @@ MAX_PHRASES = 500
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
+Metadata = Annotated[dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS)]
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 
 
@@ -89,14 +90,14 @@ class TranscriptionConfig(_Strict):
     endpointing: Endpointing = Endpointing()
     custom_configuration: Annotated[dict[ShortText, ShortText], Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS)] = {}
     title: ShortText = ""
-    metadata: Annotated[dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS)] = {}
+    metadata: Metadata = {}
     keep_audio: bool | None = None
     words_in_interims: bool = False
 
     @field_validator("title", "model", "metadata", "custom_configuration", "speech_contexts")
     @classmethod
     def _is_storable(cls, value: Any) -> Any:
-        _refuse_unstorable(value)
+        refuse_unstorable(value)
         return value
 
     @property
@@ -108,19 +109,20 @@ class TranscriptionConfig(_Strict):
         return self.model_copy(update={"keep_audio": False})
 
 
-def _refuse_unstorable(value: Any) -> None:
+def refuse_unstorable(value: Any) -> None:
+    """Raise ValueError for what a database or a UTF-8 encoder cannot hold, at any depth."""
     if isinstance(value, str):
         if has_unstorable(value):
             raise ValueError("contains NUL or a lone surrogate")
     elif isinstance(value, dict):
         for key, item in value.items():
-            _refuse_unstorable(key)
-            _refuse_unstorable(item)
+            refuse_unstorable(key)
+            refuse_unstorable(item)
     elif isinstance(value, list):
         for item in value:
-            _refuse_unstorable(item)
+            refuse_unstorable(item)
     elif isinstance(value, SpeechContext):
-        _refuse_unstorable(value.phrases)
+        refuse_unstorable(value.phrases)
 
 
 def parse_config(data: dict[str, Any], *, prefix: str = "config") -> TranscriptionConfig:

@@ -74,6 +74,25 @@ def start_session(
     return row
 
 
+def change_session(
+    session: TranscriptionSession, *, title: str | None = None, metadata: dict[str, str] | None = None
+) -> None:
+    """Give a session another title, other metadata, or both. Nothing else of it can be changed."""
+    with transaction.atomic():
+        row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
+        if row is None:
+            return
+        changes: dict[str, Any] = {} if title is None else {"title": title}
+        if metadata is not None:
+            changes["metadata"] = metadata
+        if changes and row.state == State.CREATED:
+            # Its start writes on the row what was asked for.
+            TranscriptionSession.objects.filter(pk=row.pk).update(options_asked=row.options_asked | changes, **changes)
+        elif changes:
+            TranscriptionSession.objects.filter(pk=row.pk).update(**changes)
+    session.refresh_from_db(fields=["title", "metadata", "options_asked"])
+
+
 def request_stop(session: TranscriptionSession, user: AbstractBaseUser | AnonymousUser | None, reason: str) -> bool:
     """Stop a session that is live or detached. Returns whether it was.
 

@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from speechsite.config import get_config
-from transcription import access, services
+from transcription import access, api_errors, services
 from transcription.auth import request_principal
 from transcription.errors import NotAllowed, NotAuthenticated, NotFound, SessionTaken, TranscriptionError
 from transcription.exports import CONTENT_TYPES, transcript_response
@@ -263,16 +263,33 @@ def health(request: HttpRequest, principal: Principal) -> HttpResponse:
     return render(request, "console/health.html")
 
 
+def in_shape(path: str) -> bool:
+    """Whether errors at this address have the API's shape."""
+    return path.startswith(f"{get_config().api_v1_str}/")
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """What is refused before any view is asked, such as a host that is not ours."""
+    if in_shape(request.path):
+        return api_errors.error_response(api_errors.bad_request())
+    # Without a request, as Django's own: what its context needs may not be there yet.
+    return HttpResponse(render_to_string("400.html", {"project_name": get_config().project_name}), status=400)
+
+
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     message = str(exception) if isinstance(exception, PermissionDenied) else ""
     return render(request, "403.html", {"message": message}, status=403)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if in_shape(request.path):
+        return api_errors.error_response(api_errors.not_found())
     return render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Without context processors: what they need may be what failed."""
+    if in_shape(request.path):
+        return api_errors.error_response(api_errors.internal_error())
     content = render_to_string("500.html", {"project_name": get_config().project_name})
     return HttpResponse(content, status=500)

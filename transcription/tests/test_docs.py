@@ -16,7 +16,16 @@ from pydantic import BaseModel
 from speechsite.config import BASE_DIR, Config
 from transcription import errors, events, metrics
 from transcription.api import api
-from transcription.api_schemas import ErrorAnswer, HealthAnswer, SessionAnswer, SessionFilters, StartAnswer
+from transcription.api_schemas import (
+    ErrorAnswer,
+    HealthAnswer,
+    SessionAnswer,
+    SessionChanges,
+    SessionListQuery,
+    StartAnswer,
+    StopAnswer,
+    StopRequest,
+)
 from transcription.dialects import native_messages
 from transcription.idempotency import HEADER
 from transcription.models import TranscriptionSession
@@ -188,7 +197,10 @@ def test_every_http_operation_is_described(method: str, path: str, operation: di
         ("Errors", ErrorAnswer),
         ("`get_health`", HealthAnswer),
         ("`start_transcription`", StartAnswer),
-        ("`list_sessions`", SessionFilters),
+        ("`list_sessions`", SessionListQuery),
+        ("`change_session`", SessionChanges),
+        ("`stop_session`", StopRequest),
+        ("`stop_session`", StopAnswer),
         ("`read_session`", SessionAnswer),
     ],
 )

@@ -17,8 +17,8 @@ from django.urls import reverse
 from pytest_django import DjangoDbBlocker
 
 from benchmarks import archive
-from transcription import services
-from transcription.api_schemas import Cursor
+from transcription import metadata_index, services
+from transcription.api_schemas import Cursor, SessionFilters
 from transcription.exports import write_transcript
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.search import search_sessions
@@ -134,6 +134,23 @@ def test_somebodys_own_sessions_come_from_the_indexes_of_owners_and_keys() -> No
     plans = plans_of(lambda: list_page(owner))
     assert "session_owner_newest" in plans
     assert "session_key_newest" in plans
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        ({"metadata": ["customer:c-17"]}, metadata_index.NAME),
+        ({"owner": archive.OWNER}, "session_owner_newest"),
+        ({"api_key": "bench-key-3"}, "session_key_newest"),
+        ({"dialect": "listen"}, "session_dialect_newest"),
+        ({"min_audio_ms": 1_800_000}, "session_long_newest"),
+    ],
+)
+def test_the_apis_own_filters_come_from_an_index(query: dict[str, Any], index: str) -> None:
+    found = TranscriptionSession.objects.filter(SessionFilters(**query).conditions())
+    plans = plans_of(lambda: list(search_sessions(found, "", limit=51)[:51]))
+    assert index in plans
+    assert_reads_no_whole_table(plans)
 
 
 def test_a_rare_word_is_looked_up_in_the_search_index() -> None:
