@@ -18,7 +18,7 @@ def drop(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False  # PostgreSQL makes an index without a lock outside a transaction only
 
-    dependencies = [("transcription", "0008_idempotent_requests")]
+    dependencies = [("transcription", "0010_old_keys_and_usage")]
 
     operations = [
         AddIndexLive(
