@@ -11,13 +11,13 @@ from typing import Any, cast
 import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 
+from speechsite.websocket.direct import DirectConnection, direct_connection
 from transcription import commands, metrics
 from transcription import end as ends
 from transcription.auth import Principal, WrongOrigin, authenticate_socket, token_expired
-from transcription.connection_limits import CONTROL_MESSAGES_PER_SECOND, ConnectionLimits
+from transcription.connection_limits import CONTROL_MESSAGES_PER_SECOND, COUNTED_BELOW_BYTES, ConnectionLimits
 from transcription.dialects.base import Denial, Dialect, Handshake, TickingDialect
 from transcription.dialects.native import NativeDialect
-from transcription.eager import Unfinished, run_until_it_waits
 from transcription.errors import InternalError, NothingToResume, TimedOutClient, TooFast, TranscriptionError
 from transcription.events import Ack, Answered, Event, Failed, Final, Interim
 from transcription.inbox import DISCONNECTED, Disconnected, Inbox
@@ -41,6 +41,7 @@ SLOW_DOWN_S = 1 / CONTROL_MESSAGES_PER_SECOND
 # Of a client that closes its connection: done, leaving the page, and without saying why.
 ORDERLY_CLOSES = (1000, 1001, 1005)
 DENIABLE = "websocket.http.response"
+SENT_DIRECTLY = (Interim, Final, Ack, Answered)
 
 
 class TranscriptionConsumer(AsyncWebsocketConsumer):
@@ -81,6 +82,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         self._has_begun = False
         self._has_stopped = False
         self._gone = False
+        # Where the server offers it: audio and results then go without a task of their own.
+        self._direct: DirectConnection | None = None
 
     # The connection's edge
 
@@ -92,6 +95,9 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             message = await receive()
             if message["type"] == "websocket.connect" and await self._open():
                 self._inbox = Inbox(receive)
+                self._direct = direct_connection(scope)
+                if self._direct is not None:
+                    self._direct.take_binary(self._take_directly)
                 await self._serve(self._inbox)
         except Exception:
             log.exception("connection_failed")
@@ -137,6 +143,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Their tracebacks lead back here.
         self._tasks.clear()
+        self._direct = None
         if self._inbox is not None:
             await self._inbox.aclose()
         if self._live is not None and self._running is not None:
@@ -243,6 +250,20 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         for command in found:
             await self._do(command, inbox)
 
+    def _take_directly(self, chunk: bytes) -> bool:
+        """Take audio as it is read. False: something about it takes time, or is the reader's to find."""
+        live, inbox = self._live, self._inbox
+        if live is None or inbox is None or not inbox.is_waiting or self._error is not None:
+            return False
+        if not self._dialect.has_credit or len(chunk) < COUNTED_BELOW_BYTES or not live.has_room_for(len(chunk)):
+            return False
+        try:
+            for command in self._dialect.on_binary(chunk):
+                self._do_at_once(command, live)
+        except TranscriptionError as error:
+            self._on_error(error)
+        return True
+
     async def _slow_down(self, error: TooFast) -> None:
         """Read on a little later where the client cannot know its limits; raise the error where it can."""
         if self._dialect.has_credit:
@@ -255,24 +276,28 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 await self._begin(command)
             case commands.Resume():
                 await self._resume(command, inbox)
-            case commands.Audio() if self._live is not None:
-                if not self._live.intake.has_room_for(len(command.chunk)):
-                    await self._live.wait_for_room(len(command.chunk), has_credit=self._dialect.has_credit)
-                self._live.feed(command.chunk)
-            case commands.Finalize() if self._live is not None:
-                self._live.finalize()
-            case commands.KeepAlive():
-                if self._live is not None:
-                    self._live.keep_alive()
-            case commands.Stop() if self._live is not None:
-                self._live.end(ends.client_stop())
-            case commands.Stop():
+            case commands.Stop() if self._live is None:
                 # It leaves without having started anything.
                 self._outbox.close()
             case commands.Answer():
                 self._emit(Answered(command.texts))
                 if not self._outbox.has_room:
                     await self._outbox.wait_for_room()
+            case _ if self._live is not None:
+                if isinstance(command, commands.Audio) and not self._live.has_room_for(len(command.chunk)):
+                    await self._live.wait_for_room(len(command.chunk), has_credit=self._dialect.has_credit)
+                self._do_at_once(command, self._live)
+
+    def _do_at_once(self, command: commands.Command, live: LiveTranscription) -> None:
+        match command:
+            case commands.Audio():
+                live.feed(command.chunk)
+            case commands.Finalize():
+                live.finalize()
+            case commands.KeepAlive():
+                live.keep_alive()
+            case commands.Stop():
+                live.end(ends.client_stop())
 
     async def _begin(self, command: commands.Start) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before the first message is read
@@ -355,21 +380,18 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     # Writing
 
     def _emit(self, event: Event) -> None:
-        """Send results right away where nothing waits before them: no other task has to run first."""
-        if not (isinstance(event, Interim | Final | Ack | Answered) and self._outbox.is_idle) or self._gone:
+        """Send what comes most right away where nothing waits before it: no task has to run first."""
+        direct = self._direct
+        if direct is None or not (isinstance(event, SENT_DIRECTLY) and direct.can_send and self._outbox.is_idle):
             self._outbox.put(event)
             return
-        rest = run_until_it_waits(self._tell_of(event))
-        if rest is not None:
-            self._outbox.put_rest(rest)
+        for text in self._dialect.render(event):
+            direct.send_text(text)
 
     async def _write(self) -> None:
         """Send events until the outbox is closed and empty, then close the connection."""
         error: TranscriptionError | None = None
         async for event in self._outbox.events():
-            if isinstance(event, Unfinished):
-                await event
-                continue
             if self._gone:
                 continue
             if isinstance(event, Failed):

@@ -56,6 +56,8 @@ class Hearing:
         self._on_settled = on_settled
         # The newest interim as the recogniser said it, until its final.
         self._said: InterimResult | None = None
+        # What the newest interim had heard, and when it came.
+        self._interim_came: tuple[int, float] | None = None
         self._ended_utterances = 0
         self._keeps_tails = False
         # What a stream said in a flush before it was lost, until the next one says it again.
@@ -71,6 +73,11 @@ class Hearing:
         """Whether only the end of the stream can settle what was said."""
         return self._watermark.wants_cut
 
+    @property
+    def interim_lag_ms(self) -> int | None:
+        """How long after its audio the newest interim came; None before the first one, or where it is not known."""
+        return None if self._interim_came is None else self._watch.age_ms(*self._interim_came)
+
     def end_utterance_asked(self) -> None:
         """The client ended its utterance: the next final ends where it does."""
         self._ended_utterances += 1
@@ -82,11 +89,11 @@ class Hearing:
     def take(self, result: Result, capabilities: Capabilities, now_s: float) -> None:
         """Raises StorageUnavailable where too many finals wait to be stored."""
         self._watch.answered(now_s)
+        if isinstance(result, InterimResult):
+            # It settles nothing.
+            self._on_interim(result, now_s)
+            return
         match result:
-            case InterimResult():
-                # It settles nothing.
-                self._on_interim(result, now_s)
-                return
             case FinalResult():
                 self._on_final(result, capabilities, now_s)
             case Progress():
@@ -177,10 +184,10 @@ class Hearing:
         self._watch.heard(heard_ms)
         shown, self.interim = self.interim, self._watermark.on_interim(result)
         # An interim without text says only that the recogniser lives.
-        if result.text and self._latency.first_interim_ms is None and self.first_audio_at_s is not None:
+        if self._latency.first_interim_ms is None and result.text and self.first_audio_at_s is not None:
             self._latency.first_interim_ms = round((now_s - self.first_audio_at_s) * 1000)
             metrics.FIRST_INTERIM_SECONDS.observe(now_s - self.first_audio_at_s)
-        self._latency.last_interim_ms = self._watch.age_ms(heard_ms, now_s)
+        self._interim_came = (heard_ms, now_s)
         if self.interim.text or shown is not None:
             self._show(self.interim)
 

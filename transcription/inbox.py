@@ -28,12 +28,18 @@ class Inbox:
         self._receive = receive
         self._waiting: deque[Message] = deque()
         self._receiving: asyncio.Task[Message] | None = None
+        # Whether everything that came was taken, and `next` waits for more.
+        self.is_waiting = False
 
     async def next(self) -> Message:
         if self._waiting:
             return self._waiting.popleft()
-        # Straight from the server: a task for each message of audio would cost as much as the rest of its way.
-        return await (self._receive() if self._receiving is None else self._next_received())
+        self.is_waiting = True
+        try:
+            # Straight from the server: a task for each message of audio would cost as much as the rest of its way.
+            return await (self._receive() if self._receiving is None else self._next_received())
+        finally:
+            self.is_waiting = False
 
     async def while_connected(self, work: Coroutine[Any, Any, T]) -> T:
         """Await work for the client. Raises Disconnected, and cancels it, as soon as the client has gone.

@@ -145,11 +145,15 @@ class Intake:
 
     def take_chunk(self, at_most: int = CHUNK_MAX_BYTES) -> bytes:
         """All whole samples that were not sent yet, at most so many bytes; empty if there are none."""
-        room = max(self.format.align(min(at_most, CHUNK_MAX_BYTES)), self.format.bytes_per_sample_set)
-        end = min(self.format.align(self.received), self.sent + room)
-        chunk = self._ring.read(self.sent, end)
+        audio_format, sent = self.format, self.sent
+        end = audio_format.align(self._ring.end)
+        if end <= sent:
+            return b""
+        if end - sent > at_most:
+            end = min(end, sent + max(audio_format.align(at_most), audio_format.bytes_per_sample_set))
+        chunk = self._ring.read(sent, end)
         self.sent = end
-        if not self.format.has_constant_rate:
+        if not audio_format.has_constant_rate:
             self.settle(0)
         return chunk
 

@@ -11,7 +11,6 @@ class Latency:
 
     def __init__(self) -> None:
         self.first_interim_ms: int | None = None
-        self.last_interim_ms: int | None = None
         self._final_lags_ms: list[int] = []
 
     def add_final_lag(self, lag_ms: int) -> None:

@@ -314,12 +314,11 @@ class Listener:
 
     async def _send(self, stream: RecognitionStream) -> None:
         while True:
-            while self._intake.has_unsent and not (self._is_at_utterance_end or self._cut_wanted):
-                if self._replay is None and not self._utterance_ends:
-                    chunk = self._intake.take_chunk()
-                else:
-                    chunk = await self._next_chunk()
+            while self._is_plain and (chunk := self._intake.take_chunk()):
                 await stream.send(chunk)
+                self._on_sent()
+            while self._intake.has_unsent and not (self._is_at_utterance_end or self._cut_wanted):
+                await stream.send(await self._next_chunk())
                 self._on_sent()
             if self._is_at_utterance_end and not self._cut_wanted:
                 self._ended_to = self._intake.sent
@@ -333,6 +332,11 @@ class Listener:
                 return
             self._wanted.clear()
             await self._wanted.wait()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether all audio goes out as it comes, as it nearly always does."""
+        return self._replay is None and not self._utterance_ends and not self._cut_wanted
 
     @property
     def _next_utterance_end(self) -> int | None:

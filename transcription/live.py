@@ -194,6 +194,11 @@ class LiveTranscription:
         return self._hearing.interim
 
     @property
+    def interim_lag_ms(self) -> int | None:
+        """How long after its audio the newest interim came; None before the first one."""
+        return self._hearing.interim_lag_ms
+
+    @property
     def segments(self) -> int:
         """How many finals are stored."""
         return self._commits.stored_segments
@@ -220,6 +225,10 @@ class LiveTranscription:
         self._listener.audio_came(now_s)
         if self._is_open:
             self._acks.on_audio(now_s)
+
+    def has_room_for(self, size_bytes: int) -> bool:
+        """Whether the client is within its credit with so much more audio."""
+        return self.intake.has_room_for(size_bytes)
 
     async def wait_for_room(self, size_bytes: int, *, has_credit: bool = True) -> None:
         """Wait while the client is past its credit. Raises TooFast if that takes over ROOM_WAIT_S.

@@ -27,7 +27,7 @@ def build_row(live: LiveTranscription, worker: str) -> Row:
         "captions_hidden": False,
         "level": round(live.intake.level.rms, 3),
         "backlog_ms": live.backlog_ms,
-        "latency_ms": live.latency.last_interim_ms,
+        "latency_ms": live.interim_lag_ms,
         "audio_ms": live.audio_ms,
     }
 

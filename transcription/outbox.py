@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 
 from transcription import metrics
-from transcription.eager import Unfinished
 from transcription.errors import TimedOutClient
 from transcription.events import Ack, Event, Interim
 
@@ -22,7 +21,7 @@ class Outbox:
     """Events in the order they happened. One task takes them out; `put` never waits."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._events: deque[Event | Unfinished] = deque()
+        self._events: deque[Event] = deque()
         self._clock = clock
         self._wanted = asyncio.Event()
         self._room_made = asyncio.Event()
@@ -46,11 +45,6 @@ class Outbox:
         while not self.has_room:
             self._room_made.clear()
             await self._room_made.wait()
-
-    def put_rest(self, sending: Unfinished) -> None:
-        """An event that was sent right away waits for the client: whoever takes events out goes on with it."""
-        self._events.append(sending)
-        self._wanted.set()
 
     def put(self, event: Event) -> None:
         """Add an event. Past MAX_EVENTS the client reads too slowly, see check(), and nothing more is added."""
@@ -79,7 +73,7 @@ class Outbox:
         self._wanted.set()
         self._room_made.set()
 
-    async def events(self) -> AsyncIterator[Event | Unfinished]:
+    async def events(self) -> AsyncIterator[Event]:
         """Each event; the time until the next one is asked for counts as the time that sending it takes."""
         while True:
             while self._events:

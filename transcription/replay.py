@@ -39,6 +39,8 @@ class ReplayBuffer:
             raise ValueError(f"[{first}, {last}) is outside of [{self.start}, {self.end})")
         if first == last:
             return b""
+        if last == self.end and last - first == len(self._pieces[-1]):
+            return self._pieces[-1]
         if self.end - last < first - self._first:
             found, at = self._pieces_from_the_end(first, last)
         else:

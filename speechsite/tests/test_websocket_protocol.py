@@ -83,7 +83,7 @@ def test_an_application_hears_who_asks_for_what(server: WebSocketServer, client:
     assert scope["scheme"] == "ws"
     assert scope["client"] == client.socket.getsockname()
     assert scope["server"] == client.socket.getpeername()
-    assert scope["extensions"] == {"websocket.http.response": {}}
+    assert set(scope["extensions"]) == {"websocket.http.response", "websocket.direct"}
 
 
 def test_the_acceptance_carries_the_headers_of_server_and_application(

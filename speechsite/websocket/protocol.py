@@ -3,7 +3,8 @@
 Uvicorn's HTTP part makes one for each request that asks for an upgrade and hands it the transport and the request's
 head; from then on the connection belongs to it. The application speaks ASGI (websocket, spec 2.4) with it.
 
-A message costs no task, no queue and no event; a future only where the application waits.
+A message costs no task, no queue and no event; a future only where the application waits, and not even that where
+it uses the connection directly (`direct.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
+from speechsite.websocket.direct import EXTENSION, Taker
 from speechsite.websocket.frames import (
     ABNORMAL,
     BINARY,
@@ -78,6 +80,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_receiver",
         "_server_state",
         "_state",
+        "_taker",
         "_timer",
         "_transport",
         "_waiting_bytes",
@@ -114,6 +117,8 @@ class WebSocketProtocol(asyncio.Protocol):
         self._waiting_bytes = 0
         self._disconnect: Message | None = None
         self._receiver: asyncio.Future[None] | None = None
+        # What the application takes binary messages with as they are read; see `direct.py`.
+        self._taker: Taker | None = None
         self.reading_paused = False
         self.heard = True
 
@@ -208,6 +213,19 @@ class WebSocketProtocol(asyncio.Protocol):
         else:
             raise RuntimeError(f"Expected 'websocket.send' or 'websocket.close', but got '{kind}'.")
 
+    def take_binary(self, taker: Taker) -> None:
+        """As in DirectConnection."""
+        self._taker = taker
+
+    @property
+    def can_send(self) -> bool:
+        """As in DirectConnection."""
+        return self._state is OPEN and self._writable is None
+
+    def send_text(self, text: str) -> None:
+        """As in DirectConnection."""
+        self._transport.write(build_frame(TEXT, text.encode()))
+
     def _send_unopened(self, message: Message) -> None:
         kind = message["type"]
         match self._state, kind:
@@ -261,6 +279,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._accept_request = request
         self._messages.append({"type": "websocket.connect"})
         scope = build_scope(request, self._transport, self._config)
+        scope["extensions"][EXTENSION] = {"connection": self}
         task = self._loop.create_task(self._run(scope | {"state": self._app_state.copy()}))
         self._server_state.tasks.add(task)
         task.add_done_callback(self._server_state.tasks.discard)
@@ -308,6 +327,8 @@ class WebSocketProtocol(asyncio.Protocol):
                 elif kind == CLOSE:
                     self._on_close(*data)
                 elif kind != PONG and self._state is not CLOSING:
+                    if kind == BINARY and not messages and self._is_awaited and self._taker and self._taker(data):
+                        continue
                     messages.append({"type": "websocket.receive", "bytes" if kind == BINARY else "text": data})
                     self._waiting_bytes += len(data)
                     if self._waiting_bytes > MAX_WAITING_BYTES or len(messages) >= self._config.ws_max_queue:
@@ -317,6 +338,11 @@ class WebSocketProtocol(asyncio.Protocol):
             self._break_off(error.code, error.reason)
         if messages:
             self._wake_receiver()
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether the application has done what came before and waits for more."""
+        return self._receiver is not None and not self._receiver.done()
 
     def _on_ping(self, payload: bytes) -> None:
         if self._writable is None:
@@ -349,8 +375,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _wake_receiver(self) -> None:
-        if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
+        if self._is_awaited:
+            cast("asyncio.Future[None]", self._receiver).set_result(None)
 
     # Writing and ending
 
@@ -404,6 +430,8 @@ class WebSocketProtocol(asyncio.Protocol):
             self._frames = None
         self._state = CLOSED
         self._pong = None
+        # It leads back to the application, which leads back here.
+        self._taker = None
         if self._disconnect is None:
             self._disconnect = {"type": "websocket.disconnect", "code": code, "reason": reason}
         if self._keepalive is not None:

@@ -159,10 +159,10 @@ class RivaStream:
             timer.cancel()
             writing.cancel()
 
-    async def _write(self, request: Any) -> None:
+    def _write(self, request: Any) -> Coroutine[Any, Any, None]:
         if self._half_closed:
             raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
-        await self._in_time(self._call.write(request))
+        return self._in_time(self._call.write(request))
 
     async def _in_time(self, writing: Coroutine[Any, Any, None]) -> None:
         """Await a write, watched. The timer is one for many writes: one for each would cost more than the write."""

@@ -54,6 +54,7 @@ class Connection:
         self.store = cast(MemoryStore, process.store)
         self.recogniser = cast(FakeRecogniser, process.recogniser)
         self._session_id = session_id
+        self.extensions: dict[str, Any] = {}
         self.offered = ["speech.v1", f"speech.token.{token}"] if token else []
         self.sent: list[dict[str, Any]] = []
         self.reads = asyncio.Event()
@@ -64,6 +65,7 @@ class Connection:
     async def __aenter__(self) -> Self:
         scope = {
             "type": "websocket",
+            "extensions": self.extensions,
             "path": f"/api/v1/transcribe/{self._session_id}",
             "scheme": "ws",
             "url_route": {"kwargs": {"session_id": self._session_id}},

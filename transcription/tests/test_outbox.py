@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from transcription.eager import Unfinished, run_until_it_waits
 from transcription.errors import TimedOutClient
 from transcription.events import Ack, AudioWarning, Event, Final, Interim
 from transcription.outbox import MAX_EVENTS, ROOMY_EVENTS, STUCK_S, Outbox
@@ -22,7 +21,7 @@ def final(segment: int) -> Final:
     return Final(segment, FinalResult(f"segment {segment}", 0, 100))
 
 
-async def drained(outbox: Outbox) -> list[Event | Unfinished]:
+async def drained(outbox: Outbox) -> list[Event]:
     outbox.close()
     return [event async for event in outbox.events()]
 
@@ -95,7 +94,7 @@ async def test_a_client_that_does_not_take_an_event_for_long_is_too_slow() -> No
 async def test_a_client_that_waits_for_events_is_not_slow() -> None:
     clock = Clock()
     outbox = Outbox(clock)
-    received: list[Event | Unfinished] = []
+    received: list[Event] = []
     taken = asyncio.Event()
 
     async def take() -> None:
@@ -129,7 +128,7 @@ async def test_nothing_follows_what_a_slow_client_was_not_told() -> None:
     outbox = Outbox()
     for number in range(MAX_EVENTS + 1):
         outbox.put(final(number))
-    told: list[Event | Unfinished] = []
+    told: list[Event] = []
     async for event in outbox.events():
         told.append(event)
         # There is room again.
@@ -140,24 +139,6 @@ async def test_nothing_follows_what_a_slow_client_was_not_told() -> None:
 
     assert told == [final(number) for number in range(MAX_EVENTS)]
     assert await drained(outbox) == []
-
-
-async def test_what_was_begun_elsewhere_is_finished_before_what_came_after_it() -> None:
-    """A result that was sent right away, to a client that then had to be waited for."""
-    outbox = Outbox()
-    gate = asyncio.Event()
-
-    async def send() -> None:
-        await gate.wait()
-
-    assert outbox.is_idle
-    rest = run_until_it_waits(send())
-    assert rest is not None
-    outbox.put_rest(rest)
-    outbox.put(final(1))
-
-    assert not outbox.is_idle
-    assert await drained(outbox) == [rest, final(1)]
 
 
 async def test_whoever_answers_waits_until_there_is_room() -> None:
