@@ -2,8 +2,8 @@
 
 /healthz: the process and its event loop are alive. /readyz: 200 only when the recogniser and the database
 answer and the process is not draining; one line for each check. /metrics: Prometheus; from this machine
-itself or with an API key. /drain: take no new sessions and hand the live ones over; from this machine itself
-or with the key of a superuser.
+itself or with an API key of the scope `metrics`. /drain: take no new sessions and hand the live ones over;
+from this machine itself or with the key of a superuser.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from speechsite.drain import drain
 from speechsite.health import Report, health, loop_lag
+from transcription.keys import why_unusable
 from transcription.models import ApiKey
 from transcription.process import get_process
+from transcription.scopes import Scope as KeyScope
 
 JSON = b"application/json"
 KEY_CHECK_TIMEOUT_S = 3.0
@@ -33,6 +35,10 @@ GET = ("GET", "HEAD")
 POST = ("POST",)
 
 Answer = tuple[int, bytes, bytes]
+
+
+def _is_for_metrics(key: ApiKey) -> bool:
+    return KeyScope.METRICS in key.scope_set
 
 
 class Probes:
@@ -77,7 +83,7 @@ class Probes:
 
     async def _metrics(self, scope: HTTPScope) -> Answer:
         if not _is_direct_from_loopback(scope) and not await self._has_key(scope):
-            return 401, JSON, b'{"message": "Metrics are for this machine itself, or with an API key."}\n'
+            return 401, JSON, b'{"message": "Metrics are for this machine itself, or a key of the scope metrics."}\n'
         # Several workers' values lie in files; reading them is no work for the loop.
         return 200, CONTENT_TYPE_LATEST.encode(), await asyncio.to_thread(collect_metrics)
 
@@ -90,7 +96,7 @@ class Probes:
         self._request_drain()
         return 202, JSON, json.dumps({"status": "draining", "live_sessions": live}).encode() + b"\n"
 
-    async def _has_key(self, scope: HTTPScope, is_enough: Callable[[ApiKey], bool] = lambda key: True) -> bool:
+    async def _has_key(self, scope: HTTPScope, is_enough: Callable[[ApiKey], bool] = _is_for_metrics) -> bool:
         text = _credential(scope)
         if not text:
             return False
@@ -146,8 +152,8 @@ def _credential(scope: HTTPScope) -> str:
 
 def _key_is_enough(text: str, is_enough: Callable[[ApiKey], bool]) -> bool:
     try:
-        key = ApiKey.find(text)
-        return key is not None and is_enough(key)
+        key: Any = ApiKey.find(text)  # with the database's time
+        return key is not None and why_unusable(key, key.now) is None and is_enough(key)
     finally:
         connection.close()
 

@@ -17,6 +17,7 @@ from transcription.metrics import ADMISSION_REFUSED_TOTAL
 from transcription.models import TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
+from transcription.quotas import check_key_places, check_start_rate, usable_key
 from transcription.steps import NewSession, SessionHandle
 
 # Any number that no other program uses for its advisory locks in this database.
@@ -50,8 +51,8 @@ def admit(
     """Make a session live if there is a place for it.
 
     holder: of this start alone, so that doing it again finds an attempt that got through unnoticed. Raises
-    SessionTaken, AtCapacity, TooFast (the owner's share is taken), NotAllowed, NotAuthenticated (a start token
-    used before), Abandoned and the database's errors.
+    SessionTaken, AtCapacity, TooFast (the share of the owner or key is taken), NotAllowed, NotAuthenticated (a start
+    token used before, a key that is not good any more), Abandoned and the database's errors.
     """
     if new.principal.session_id not in (None, new.public_id):
         raise NotAllowed(_("This token is for another session."))
@@ -62,7 +63,9 @@ def admit(
             if row.holder == holder and row.state == State.LIVE:
                 return handle_of(row)
             _check_may_start(row, new.principal)
-        check_places(new.principal, places)
+        key = usable_key(new.principal)
+        check_start_rate(key)
+        check_places(new.principal, places, key)
         row = row or TranscriptionSession(public_id=new.public_id, created_at=Now())
         row.holder, row.worker_id = holder, worker_id
         _start(row, new)
@@ -78,11 +81,14 @@ def serialise_admission() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADMISSION_LOCK])
 
 
-def check_places(principal: Principal, places: Places) -> None:
+def check_places(principal: Principal, places: Places, key: Any) -> None:
     """Raise AtCapacity or TooFast unless one more session may become live. Call serialise_admission() before.
+
+    key: what quotas.usable_key() says of the principal.
 
     Nobody in particular, which is what loopback clients of the development profile are, has no share.
     """
+    check_key_places(key)
     live = TranscriptionSession.objects.filter(state=State.LIVE)
     is_somebody = principal.user_id is not None or principal.key_id is not None
     if places.max_sessions_per_owner and is_somebody:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from transcription import access
 from transcription.auth import WrongOrigin, authenticate_socket
+from transcription.credential_watch import Watched
 from transcription.errors import AtCapacity, BadMessage, NotAllowed, NotAuthenticated, TranscriptionError
 from transcription.live_view import DATABASE_ERRORS, View
 from transcription.principals import Principal
@@ -41,6 +42,8 @@ class ViewConsumer(AsyncWebsocketConsumer, ABC):
         self._view: View | None = None
         self._sending: asyncio.Task[None] | None = None
         self._principal: Principal | None = None
+        self._watched: Watched | None = None
+        self._refusing: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         error: TranscriptionError | None = None
@@ -54,9 +57,10 @@ class ViewConsumer(AsyncWebsocketConsumer, ABC):
             error = caught
         await self.accept()
         if error is not None:
-            await self.send(json.dumps({"event": "error", "code": error.code, "message": error.message}))
-            await self.close(error.code)
+            await self._refuse(error)
             return
+        assert self._principal is not None  # noqa: S101 - nothing was refused
+        self._watched = self._process.credentials.watch(self._principal, self._lose_credentials)
         self._view = self._process.views.open(**options)
         self._sending = asyncio.create_task(self._send_frames(self._view))
 
@@ -73,11 +77,24 @@ class ViewConsumer(AsyncWebsocketConsumer, ABC):
     def _check(self, principal: Principal) -> dict[str, Any]:
         """Arguments of LiveViews.open, in a database thread. Raises a TranscriptionError for who may not watch."""
 
+    async def _refuse(self, error: TranscriptionError) -> None:
+        await self.send(json.dumps({"event": "error", "code": error.code, "message": error.message}))
+        await self.close(error.code)
+
+    def _lose_credentials(self, error: TranscriptionError) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+        self._refusing = asyncio.create_task(self._refuse(error))
+
     async def _send_frames(self, view: View) -> None:
         async for frame in view.frames():
             await self.send(frame)
 
     async def disconnect(self, code: int) -> None:
+        if self._watched is not None:
+            self._watched.leave()
+        if self._refusing is not None:
+            await asyncio.gather(self._refusing, return_exceptions=True)
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)

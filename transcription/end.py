@@ -7,6 +7,7 @@ from typing import Literal
 
 from transcription.errors import (
     AtCapacity,
+    NotAuthenticated,
     SessionOver,
     StoppedByOperator,
     TimedOutClient,
@@ -18,6 +19,8 @@ STOP_FLUSH_S = 10.0
 LOST_FLUSH_S = 5.0
 # As long as the audio that may be held takes to be heard in real time.
 MAX_FLUSH_S = 90.0
+# Credentials are looked at every 30 s, and end their connections within 60 s.
+MAX_REVOKED_FLUSH_S = 20.0
 # A process that drains has 25 s for it all; what was not flushed by then is heard again where the client resumes.
 MAX_DRAIN_FLUSH_S = 20.0
 DRAINING_RETRY_AFTER_MS = 2000
@@ -65,6 +68,11 @@ def session_timeout() -> End:
 def operator_stop(reason: str) -> End:
     message = f"An operator stopped the session: {reason}" if reason else "An operator stopped the session."
     return End("completed", "operator", stopped="operator", error=StoppedByOperator(message))
+
+
+def revoked(error: NotAuthenticated) -> End:
+    """The key was revoked, or its user logged out: what was said until then is complete."""
+    return End("completed", "revoked", stopped="revoked", error=error, max_flush_s=MAX_REVOKED_FLUSH_S)
 
 
 def idle_timeout() -> End:

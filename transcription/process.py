@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,9 +16,10 @@ from transcription import auth, metrics
 from transcription import end as ends
 from transcription.access import require_scope
 from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
+from transcription.credential_watch import CredentialWatch
 from transcription.database_threads import DatabaseThreads
 from transcription.dialects.base import DialectLimits
-from transcription.errors import AtCapacity, InternalError, TranscriptionError
+from transcription.errors import AtCapacity, InternalError, NotAuthenticated, TranscriptionError
 from transcription.events import Event
 from transcription.holding import fenced
 from transcription.listener import ROTATE_HARD_S
@@ -88,6 +90,7 @@ class Process:
         self.waiting_connections = WaitingConnections(
             config.max_waiting_connections_per_address, spares_loopback=not config.is_production
         )
+        self.credentials = CredentialWatch(self.threads)
         self._write_tick = WriteTick(config.write_tick_ms / 1000)
         self._starting: asyncio.Task[None] | None = None
         self._clocks: list[asyncio.Task[None]] = []
@@ -104,7 +107,8 @@ class Process:
     async def _start(self) -> None:
         await self.worker_row.start()
         await self.publisher.start()
-        self._clocks = [asyncio.create_task(self._tick()), asyncio.create_task(self._publish())]
+        clocks = (self._tick(), self._publish(), self.credentials.run())
+        self._clocks = [asyncio.create_task(clock) for clock in clocks]
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
         """Refuse new sessions; let the live ones store and tell their last words; wait until they are gone."""
@@ -280,9 +284,11 @@ class Process:
         if self.draining:
             # drain() began between new_session() and now, and has not seen this one.
             live.end(ends.draining())
+        watched = self.credentials.watch(live.new.principal, functools.partial(_revoke, live), uses_minutes=True)
         try:
             await live.run()
         finally:
+            watched.leave()
             del self.sessions[key]
             metrics.SESSIONS_LIVE.dec()
             self._finished.set()
@@ -325,6 +331,10 @@ class Process:
                 # A bug with one session's audio must not stop the clock of all others.
                 log.exception("tick_failed", session_id=live.public_id)
                 live.end(ends.failure(InternalError("Something went wrong on our side."), has_started=True))
+
+
+def _revoke(live: LiveTranscription, error: TranscriptionError) -> None:
+    live.end(ends.revoked(error) if isinstance(error, NotAuthenticated) else ends.client_fault(error))
 
 
 def _limits(config: Config) -> DialectLimits:

@@ -32,6 +32,7 @@ from transcription.holding import fenced, stopped_by_operator, window_over
 from transcription.metrics import GAP_MS_TOTAL
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import clean_text
+from transcription.quotas import usable_key
 from transcription.steps import Resume, StoredEnd, StoredSegment, Taken
 
 # A row that changes its state this often while it is looked at belongs to somebody busier.
@@ -63,8 +64,8 @@ def take(
     """Take a session for a new connection. Doing it again with the same attempt finds one that got through.
 
     Raises NothingToResume (unknown, somebody else's, wrong token, not resumable: the same answer), SessionOver,
-    StoppedByOperator, BadMessage for an impossible held_from, AtCapacity, TooFast, Fenced if yet another
-    connection took the session since the first attempt, Abandoned, and the database's errors.
+    StoppedByOperator, BadMessage for an impossible held_from, NotAuthenticated, AtCapacity, TooFast, Fenced if yet
+    another connection took the session since the first attempt, Abandoned, and the database's errors.
     """
     for _look in range(MAX_LOOKS):
         seen = _find(resume)
@@ -117,8 +118,9 @@ def _take(
     if (row.state, row.end_reason) == (State.COMPLETED, "client"):
         return _describe(row, resume, withdrawn=False, ended=_stored_end(row))
     _check_may_resume(row, resume)
+    key = usable_key(resume.principal)
     if row.state == State.DETACHED:
-        check_places(resume.principal, places)
+        check_places(resume.principal, places, key)
     held_from = _held_from(row, resume)
     keep_tails(row, held_from)
     _record_gap(row, held_from)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
+from django.db.models.functions import Now
 
 from speechsite.health import CheckFailed, DatabaseProbe, Health, LoopLag, Report, check_channel_layer
 from speechsite.probes import Probes, render
@@ -218,13 +219,21 @@ async def test_metrics_are_refused_to_others(client: str, headers: dict[str, str
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("header", ["authorization", "x_api_key"])
-async def test_metrics_are_open_to_a_key(header: str) -> None:
-    _, text = await asyncio.to_thread(ApiKey.create, "prometheus")
+async def test_metrics_are_open_to_a_key_made_for_them(header: str) -> None:
+    _, text = await asyncio.to_thread(ApiKey.create, "prometheus", scopes=["metrics"])
 
     value = f"Bearer {text}" if header == "authorization" else text
     answer = await ask("/metrics", client="203.0.113.5", **{header: value})
 
     assert answer.status == 200
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("fields", [{}, {"scopes": ["metrics"], "revoked_at": Now()}])
+async def test_metrics_are_closed_to_a_key_without_the_scope_and_to_a_revoked_one(fields: Any) -> None:
+    _, text = await asyncio.to_thread(lambda: ApiKey.create("prometheus", **fields))
+
+    assert (await ask("/metrics", client="203.0.113.5", authorization=f"Bearer {text}")).status == 401
 
 
 async def test_a_drain_is_asked_for_from_this_machine() -> None:

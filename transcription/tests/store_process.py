@@ -38,6 +38,11 @@ async def race_as_anna(store: Store, name: str, sessions: int) -> dict[str, Any]
     return await race_to_start(store, name, sessions, Principal("user", user_id=1))
 
 
+async def race_with_a_key(store: Store, name: str, sessions: int) -> dict[str, Any]:
+    """The same with the key 1."""
+    return await race_to_start(store, name, sessions, Principal("key", key_id=1))
+
+
 async def race_for_tokens(store: Store, names: str, _number: int) -> dict[str, Any]:
     """Redeem tokens, one after the other. Says for each whether it was won."""
     threads = DatabaseThreads(size=1)
@@ -83,8 +88,13 @@ async def main(mode: str, name: str, number: int, max_sessions: int, max_session
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     work = {
-        "start": race_to_start, "anna": race_as_anna, "one": race_for_one, "tokens": race_for_tokens, "write": write,
-    }[mode]  # fmt: skip
+        "start": race_to_start,
+        "anna": race_as_anna,
+        "key": race_with_a_key,
+        "one": race_for_one,
+        "tokens": race_for_tokens,
+        "write": write,
+    }[mode]
     print(json.dumps(await work(store, name, number)), flush=True)
     await store.aclose()
     await threads.aclose()
