@@ -11,8 +11,7 @@ from typing import Any
 import av
 import pytest
 
-from transcription.file_audio import BYTES_PER_MS, FileAudioError, decode, probe_duration_ms
-from transcription.management.commands.transcribe import rechunk
+from transcription.file_audio import BYTES_PER_MS, FileAudioError, decode, probe_duration_ms, rechunk
 
 DURATION_MS = 1500
 

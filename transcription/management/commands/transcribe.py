@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 import uuid
 from argparse import ArgumentParser
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ from transcription.file_audio import (
     FileAudioError,
     decode,
     probe_duration_ms,
+    rechunk,
 )
 from transcription.native_client import CHUNK_MS, NativeClient, NotReachable, Refused
 
@@ -101,18 +102,6 @@ async def chunks_of(path: Path) -> AsyncIterator[bytes]:
     # The generator is advanced by one thread at a time, each step awaited.
     while chunk := await asyncio.to_thread(next, chunks, b""):
         yield chunk
-
-
-def rechunk(pieces: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
-    """The same bytes in chunks of one size; the last may be shorter."""
-    held = bytearray()
-    for piece in pieces:
-        held += piece
-        while len(held) >= size_bytes:
-            yield bytes(held[:size_bytes])
-            del held[:size_bytes]
-    if held:
-        yield bytes(held)
 
 
 def download(url: str, key: str) -> str:
