@@ -30,14 +30,15 @@ DRAINING_RETRY_AFTER_MS = 2000
 class End:
     """How a connection lets go of a session.
 
-    state: what the session becomes; detached: it may be taken up again, where its audio allows that. reason:
+    state: what the session becomes; detached: it may be taken up again, where its audio allows that; interrupted: it
+    may not, though it is not complete. reason:
     stored. stopped: the session is complete and the client is told so. error: told to the client, after that.
     flush_s: how long the recogniser may be silent over the last words, 0 for none at all; max_flush_s: how long it
     may take for them all. tail: the words of the flush were cut off, not finished. expires_as: why the client is
     warned before that.
     """
 
-    state: Literal["completed", "detached", "failed"]
+    state: Literal["completed", "detached", "interrupted", "failed"]
     reason: str
     stopped: StopReason | None = None
     error: TranscriptionError | None = None
@@ -87,6 +88,16 @@ def client_lost() -> End:
 def client_fault(error: TranscriptionError) -> End:
     """The client broke a rule that ends the session; what was said until then is kept."""
     return End("detached", error.reason, error=error, flush_s=LOST_FLUSH_S, tail=True)
+
+
+def source_failed(error: TranscriptionError) -> End:
+    """The audio of a file cannot be read any further; what was said until then is kept."""
+    return End("interrupted", error.reason, error=error)
+
+
+def cancelled() -> End:
+    """Whoever asked for a file's transcript does not want it any more."""
+    return End("interrupted", "cancelled", flush_s=LOST_FLUSH_S, tail=True)
 
 
 def being_updated() -> AtCapacity:

@@ -54,6 +54,15 @@ STREAM_DEADLINE_S = ROTATE_HARD_S + 60.0
 DRAINING_RETRY_AFTER_MS = 2000
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionBounds:
+    """How long a session may last, be silent, and wait for somebody who takes it up again (0: nobody may)."""
+
+    session_timeout_s: float
+    idle_timeout_s: float
+    resume_window_s: float
+
+
 class Process:
     """One per server process and event loop. start() and aclose() may be called any number of times."""
 
@@ -197,16 +206,19 @@ class Process:
         emit: Callable[[Event], None],
         can_resume: bool = True,
         idle_timeout_s: float | None = None,
+        bounds: SessionBounds | None = None,
     ) -> LiveTranscription:
         """A live transcription of this process; the caller runs it.
 
         can_resume: whether another connection may take it up again, where its audio allows that. idle_timeout_s: in
-        place of the configured one.
+        place of the configured one. bounds: in place of all that is configured.
         """
-        token = make_resume_token() if can_resume and self._is_resumable(new) else ""
+        bounds = bounds or self._bounds(can_resume=can_resume, idle_timeout_s=idle_timeout_s)
+        is_resumable = new.applied.audio_format.has_constant_rate and bounds.resume_window_s > 0
+        token = make_resume_token() if is_resumable else ""
         if token:
             new = dataclasses.replace(new, resume_token_digest=digest_of(token))
-        return self._live(new, emit=emit, resume_token=token, can_resume=can_resume, idle_timeout_s=idle_timeout_s)
+        return self._live(new, bounds, emit=emit, resume_token=token)
 
     async def take(self, resume: Resume) -> Taken:
         """Take a session up again. Whoever of this process held it is told at once; elsewhere within a heartbeat.
@@ -223,8 +235,16 @@ class Process:
                     live.end(ends.failure(fenced(), has_started=True))
         return taken
 
-    def go_on(self, taken: Taken, resume: Resume, *, dialect: str, emit: Callable[[Event], None]) -> LiveTranscription:
-        """The live transcription of a session that was taken up again; the caller runs it."""
+    def go_on(
+        self,
+        taken: Taken,
+        resume: Resume,
+        *,
+        dialect: str,
+        emit: Callable[[Event], None],
+        bounds: SessionBounds | None = None,
+    ) -> LiveTranscription:
+        """The live transcription of a session that was taken up again; the caller runs it. bounds: as in transcribe."""
         new = NewSession(
             public_id=resume.public_id,
             principal=resume.principal,
@@ -234,26 +254,32 @@ class Process:
             asked=taken.asked,
             applied=stored_config(taken.applied),
         )
-        return self._live(new, emit=emit, taken=taken)
+        return self._live(new, bounds or self._bounds(), emit=emit, taken=taken)
+
+    def _bounds(self, *, can_resume: bool = True, idle_timeout_s: float | None = None) -> SessionBounds:
+        return SessionBounds(
+            session_timeout_s=self.session_timeout_s,
+            idle_timeout_s=self.config.idle_timeout_seconds if idle_timeout_s is None else idle_timeout_s,
+            resume_window_s=self.config.resume_window_seconds if can_resume else 0.0,
+        )
 
     def _live(
         self,
         new: NewSession,
+        bounds: SessionBounds,
         *,
         emit: Callable[[Event], None],
         taken: Taken | None = None,
         resume_token: str = "",
-        can_resume: bool = True,
-        idle_timeout_s: float | None = None,
     ) -> LiveTranscription:
         return LiveTranscription(
             new,
             recogniser=self.recogniser,
             store=self.store,
             emit=emit,
-            session_timeout_s=self.session_timeout_s,
-            idle_timeout_s=self.config.idle_timeout_seconds if idle_timeout_s is None else idle_timeout_s,
-            resume_window_s=self.config.resume_window_seconds if can_resume else 0.0,
+            session_timeout_s=bounds.session_timeout_s,
+            idle_timeout_s=bounds.idle_timeout_s,
+            resume_window_s=bounds.resume_window_s,
             taken=taken,
             resume_token=resume_token,
             wake=self._write_tick.wake,
@@ -263,9 +289,6 @@ class Process:
     @property
     def session_timeout_s(self) -> float:
         return self.config.session_timeout_minutes * 60
-
-    def _is_resumable(self, new: NewSession) -> bool:
-        return new.applied.audio_format.has_constant_rate and self.config.resume_window_seconds > 0
 
     def _check_open(self) -> None:
         if self.draining:
