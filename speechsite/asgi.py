@@ -20,6 +20,8 @@ from speechsite.headers import EdgeHeaders  # noqa: E402
 from speechsite.health import loop_lag  # noqa: E402
 from speechsite.logs import LoggedApplication  # noqa: E402
 from speechsite.probes import Probes  # noqa: E402
+from transcription.files.asgi import FileEndpoints  # noqa: E402
+from transcription.files.endpoints import file_endpoints  # noqa: E402
 from transcription.jobs.in_process import jobs  # noqa: E402
 from transcription.process import get_process  # noqa: E402
 from transcription.routing import websocket_urlpatterns  # noqa: E402
@@ -71,7 +73,7 @@ application: Any = LoggedApplication(
     ProtocolTypeRouter(
         {
             "lifespan": lifespan,
-            "http": Probes(EdgeHeaders(django_application)),
+            "http": Probes(EdgeHeaders(FileEndpoints(django_application, file_endpoints))),
             "websocket": EdgeHeaders(StartedWebSockets(websocket_application)),
         }
     )

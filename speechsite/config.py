@@ -75,6 +75,17 @@ class Config(BaseSettings):
 
     # Work that no request waits for
     run_jobs_in_process: bool = True
+    file_jobs_at_once: Annotated[int, Field(ge=0, le=100)] = 1
+    max_file_jobs_per_owner: Annotated[int, Field(ge=1)] = 20
+
+    # Files
+    max_upload_bytes: Annotated[int, Field(ge=1024)] = 512 * 1024 * 1024
+    max_uploads_at_once: Annotated[int, Field(ge=1, le=1000)] = 16
+    min_free_disk_bytes: Annotated[int, Field(ge=0)] = 1024 * 1024 * 1024
+    max_file_audio_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 240
+    max_file_request_audio_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 30
+    max_file_streams: Annotated[int, Field(ge=1, le=1000)] = 32
+    file_request_timeout_seconds: Annotated[float, Field(gt=0, le=24 * 3600)] = 600
 
     # Limits
     max_concurrent_sessions: Annotated[int, Field(ge=1)] = 150

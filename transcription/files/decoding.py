@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import structlog
 from django.utils.translation import gettext as _
@@ -150,7 +150,8 @@ def _wrong(content: bytes) -> TranscriptionError:
 
 def audio_too_long(max_audio_ms: int) -> MessageTooLarge:
     return MessageTooLarge(
-        _("The audio is longer than %(minutes)g min, the most that is taken here.") % {"minutes": max_audio_ms / 60_000},
+        _("The audio is longer than %(minutes)g min, the most that is taken here.")
+        % {"minutes": max_audio_ms / 60_000},
         reason="audio_too_long",
         field="file",
     )

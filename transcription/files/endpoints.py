@@ -1,0 +1,12 @@
+"""Every address to which files are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transcription.files import openai_api
+from transcription.files.asgi import Endpoint
+
+file_endpoints: Mapping[str, Endpoint] = {
+    openai_api.PATH: openai_api.OPENAI_TRANSCRIPTIONS,
+}

@@ -1,0 +1,131 @@
+"""`POST /v1/audio/transcriptions`: a file is uploaded and its transcript comes back, as OpenAI's clients expect it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+
+from speechsite.config import get_config
+from transcription.api_errors import error_response
+from transcription.database_threads import TooManyJobs
+from transcription.errors import MessageTooLarge, StorageUnavailable, TranscriptionError
+from transcription.exports import CONTENT_TYPES, write_transcript
+from transcription.files.asgi import Endpoint, Reply, Request
+from transcription.files.openai_answers import (
+    build_delta,
+    build_done,
+    build_error,
+    build_json,
+    build_verbose_json,
+    join_texts,
+    server_sent,
+    status_of,
+)
+from transcription.files.openai_options import OpenAIOptions, parse_options
+from transcription.files.service import OpenFile
+from transcription.models import TranscriptionSession
+from transcription.results import FinalResult
+
+log = structlog.get_logger(__name__)
+
+PATH = "/v1/audio/transcriptions"
+DONE = b"data: [DONE]\n\n"
+READ_TIMEOUT_S = 10.0
+
+
+async def answer(request: Request, reply: Reply) -> None:
+    """Raises a TranscriptionError before anything is sent."""
+    form = await request.files.uploads.form(request.scope, request.receive)
+    try:
+        options = parse_options(form.fields)
+        config = options.config(await request.files.languages(), title=form.upload.file_name)
+        async with request.files.heard(form.upload, config, request.client) as file:
+            if options.stream:
+                await reply.stream(_events(file, options))
+                return
+            response = await _whole(file, options, request)
+    except TranscriptionError as error:
+        raise _with_advice(error) from None
+    finally:
+        form.upload.close()
+    await reply.send(response)
+
+
+async def _whole(file: OpenFile, options: OpenAIOptions, request: Request) -> HttpResponse:
+    finals = [final.result async for final in file.session.finals()]
+    audio_ms = file.session.live.audio_ms
+    match options.response_format:
+        case "text":
+            return HttpResponse(join_texts(finals) + "\n", content_type=CONTENT_TYPES["txt"])
+        case "srt" | "vtt" as format:
+            return HttpResponse(await _subtitles(request, file, format), content_type=CONTENT_TYPES[format])
+        case "verbose_json":
+            language = _language(finals, file)
+            return JsonResponse(build_verbose_json(finals, options, language=language, audio_ms=audio_ms))
+        case _:
+            return JsonResponse(build_json(finals, options, audio_ms=audio_ms))
+
+
+async def _events(file: OpenFile, options: OpenAIOptions) -> AsyncIterator[bytes]:
+    """Server-sent events; an error after the first of them is an event too."""
+    finals: list[FinalResult] = []
+    try:
+        async for final in file.session.finals():
+            yield server_sent(build_delta(final.result, options, is_first=not finals))
+            finals.append(final.result)
+        yield server_sent(build_done(finals, options))
+    except TranscriptionError as error:
+        log.info("stream_of_file_failed", session_id=file.session.session_id, reason=error.reason)
+        yield server_sent(build_error(_with_advice(error)))
+    yield DONE
+
+
+def _language(finals: Sequence[FinalResult], file: OpenFile) -> str:
+    return next((final.language for final in finals if final.language), file.session.live.config.language)
+
+
+async def _subtitles(request: Request, file: OpenFile, format: str) -> str:
+    """The same cues as a session's download has. Raises StorageUnavailable."""
+    try:
+        return await request.files.process.threads.run(
+            _written, file.session.session_id, format, timeout_s=READ_TIMEOUT_S
+        )
+    except (DatabaseError, InterfaceError, TimeoutError, TooManyJobs):
+        raise StorageUnavailable(_("The database does not answer. Please try again.")) from None
+
+
+def _written(session_id: str, format: str) -> str:
+    return "".join(write_transcript(TranscriptionSession.objects.get(public_id=session_id), format))
+
+
+def _with_advice(error: TranscriptionError) -> TranscriptionError:
+    """What is too long to be waited for is taken as a job."""
+    address = f"POST {get_config().api_v1_str}/jobs"
+    match error.reason:
+        case "audio_too_long":
+            said = _("%(message)s Send longer files to %(address)s.") % {"message": error.message, "address": address}
+        case "session_timeout":
+            said = _("The file took too long. Send it to %(address)s, where nobody waits for it.") % {
+                "address": address
+            }
+        case _:
+            return error
+    return MessageTooLarge(said, reason=error.reason, field="file")
+
+
+def openai_error(error: TranscriptionError) -> HttpResponse:
+    """An error in OpenAI's shape, with the headers of ours."""
+    response = error_response(error)
+    answer = JsonResponse(build_error(error), status=status_of(error), headers=dict(response.items()))
+    answer["Content-Type"] = "application/json"
+    if error.retry_after_ms is not None:
+        # OpenAI's clients look at this one first.
+        answer["Retry-After-Ms"] = str(error.retry_after_ms)
+    return answer
+
+
+OPENAI_TRANSCRIPTIONS = Endpoint(answer, openai_error)
