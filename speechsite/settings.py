@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -19,6 +20,9 @@ except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
 CONFIG.make_data_dir()
+
+# Before gRPC is imported: starting a program (the decoder of a file) would otherwise halt its threads for a moment.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 SECRET_KEY = CONFIG.secret_key.get_secret_value() or CONFIG.development_secret_key()
 DEBUG = False

@@ -119,6 +119,8 @@ class FileEndpoints:
             for task in (working, leaving):
                 task.cancel()
             await asyncio.gather(working, leaving, return_exceptions=True)
+        if not working.cancelled():
+            working.result()
 
     async def _work(self, endpoint: Endpoint, scope: Any, receive: Receive, reply: Reply) -> None:
         try:

@@ -119,9 +119,9 @@ def _with_advice(error: TranscriptionError) -> TranscriptionError:
 
 def openai_error(error: TranscriptionError) -> HttpResponse:
     """An error in OpenAI's shape, with the headers of ours."""
-    response = error_response(error)
-    answer = JsonResponse(build_error(error), status=status_of(error), headers=dict(response.items()))
-    answer["Content-Type"] = "application/json"
+    answer = JsonResponse(build_error(error), status=status_of(error))
+    for name, value in error_response(error).items():
+        answer[name] = value
     if error.retry_after_ms is not None:
         # OpenAI's clients look at this one first.
         answer["Retry-After-Ms"] = str(error.retry_after_ms)
