@@ -307,6 +307,11 @@ class LiveTranscription:
         return self._watch.heard_ms
 
     @property
+    def has_untold_finals(self) -> bool:
+        """Whether finals are on their way into the store."""
+        return self._commits.has_pending
+
+    @property
     def backlog_ms(self) -> int:
         """Audio with something to hear in it that the recogniser has not answered yet."""
         return self._watch.backlog_ms

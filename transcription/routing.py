@@ -9,18 +9,20 @@ from django.urls import path, re_path
 from speechsite.config import get_config
 from transcription.console_consumers import ConsoleConsumer, SessionConsumer
 from transcription.consumers import TranscriptionConsumer
+from transcription.dialects.listen import ListenDialect
 
 API_V1 = get_config().api_v1_str.strip("/")
 
 
-def _view(consumer: type[Any]) -> Any:
+def _view(consumer: type[Any], **options: Any) -> Any:
     """Django's and Channels' stubs disagree about what a route leads to."""
-    return cast(Any, consumer.as_asgi())
+    return cast(Any, consumer.as_asgi(**options))
 
 
 websocket_urlpatterns: list[Any] = [
     # Any id is let in, so that a bad one gets an error that says so.
     re_path(rf"^{API_V1}/transcribe/(?P<session_id>[^/]*)$", _view(TranscriptionConsumer)),
+    path("v1/listen", _view(TranscriptionConsumer, dialect_class=ListenDialect)),
     path("ws/console/", _view(ConsoleConsumer)),
     path("ws/sessions/<str:session_id>/", _view(SessionConsumer)),
 ]
