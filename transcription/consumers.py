@@ -447,7 +447,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             live = self._live
             if live is None or not live.is_open or live.is_ending or live.has_untold_finals or not self._outbox.is_idle:
                 continue
-            texts = dialect.tick(heard_ms=live.heard_ms, is_behind=live.backlog_ms > 0, now_s=self._clock())
+            texts = dialect.tick(heard_ms=live.heard_ms, now_s=self._clock())
             if texts:
                 self._emit(Answered(texts))
 

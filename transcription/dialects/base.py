@@ -130,9 +130,9 @@ class Dialect(Protocol):
 class TickingDialect(Protocol):
     """A dialect that also says things because time passes or the recogniser hears nothing."""
 
-    def tick(self, *, heard_ms: int, is_behind: bool, now_s: float) -> Sequence[str]:
+    def tick(self, *, heard_ms: int, now_s: float) -> Sequence[str]:
         """Called a few times a second while a session is live and its client was told everything.
 
-        heard_ms: audio the recogniser has answered. is_behind: there is audio with something to hear in it after that.
+        heard_ms: audio the recogniser has answered.
         """
         ...

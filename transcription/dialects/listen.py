@@ -40,6 +40,7 @@ class ListenDialect:
     name = "listen"
     has_credit = False
     can_resume = False
+    closing_stops = True
 
     def __init__(
         self,
@@ -73,7 +74,6 @@ class ListenDialect:
         self._digest = hashlib.sha256()
         self._received_bytes = 0
         self._next_segment = 0
-        self._is_away = False
         self._is_closing = False
 
     # The handshake
@@ -174,8 +174,8 @@ class ListenDialect:
 
     def _finalize(self) -> Sequence[Command]:
         if self._format is None:
-            return [commands.Answer([self._results.build_empty(0, speech_final=True)])]
-        self._finalizes.ask(self._received_ms, self._clock())
+            return [commands.Answer([self._results.build_empty(0)])]
+        self._finalizes.ask(self._received_ms)
         return [commands.Finalize()]
 
     def _close_stream(self) -> Sequence[Command]:
@@ -215,19 +215,17 @@ class ListenDialect:
             case events.Started():
                 self._model = event.model
                 self._results = self._make_results()
-            case events.RecogniserStatus():
-                self._is_away = event.state == "reconnecting"
+            case events.UtteranceEnded():
+                return self._nothing_more(event.end_ms)
             case events.Stopped():
-                rest = [self._results.build_empty(event.audio_ms, speech_final=True)] if self._finalizes.end() else []
+                rest = [self._results.build_empty(event.audio_ms)] if self._finalizes.end() else []
                 return [*rest, self._metadata(event.audio_ms)]
             case events.Failed():
                 return [build_error(event.error)]
         return []
 
     def _interim(self, result: InterimResult) -> Sequence[str]:
-        now_s = self._clock()
-        said = [messages.build_text(message) for message in self._utterances.heard(result, now_s)]
-        self._finalizes.heard(result, now_s)
+        said = [messages.build_text(message) for message in self._utterances.heard(result, self._clock())]
         return [*said, self._results.build(result)] if self._options.interim_results else said
 
     def _final(self, event: events.Final) -> Sequence[str]:
@@ -235,20 +233,22 @@ class ListenDialect:
             # Told before it was durable: Deepgram's clients know no second telling.
             return []
         self._next_segment = event.segment + 1
-        result, now_s = event.result, self._clock()
-        said = [messages.build_text(message) for message in self._utterances.heard(result, now_s)]
-        from_finalize = self._finalizes.heard(result, now_s)
+        result = event.result
+        said = [messages.build_text(message) for message in self._utterances.heard(result, self._clock())]
+        from_finalize = self._finalizes.heard(result)
         ends = from_finalize or (self._options.ends_utterances and not event.tail)
         return [*said, self._results.build(result, speech_final=ends, from_finalize=from_finalize)]
 
-    def tick(self, *, heard_ms: int, is_behind: bool, now_s: float) -> Sequence[str]:
-        received_ms = self._received_ms
-        said = self._utterances.tick(heard_ms=heard_ms, received_ms=received_ms, now_s=now_s)
-        texts = [messages.build_text(message) for message in said]
-        is_open = self._utterances.is_open
-        if self._finalizes.tick(heard_ms=heard_ms, is_open=is_open or self._is_away, is_behind=is_behind, now_s=now_s):
-            texts.append(self._results.build_empty(received_ms or heard_ms, speech_final=True))
-        return texts
+    def _nothing_more(self, end_ms: int) -> Sequence[str]:
+        """What answers a `Finalize` that no final has answered."""
+        if self._received_ms is None and self._utterances.is_open:
+            # Bytes tell no time, so the end may be told before the words.
+            return []
+        return [self._results.build_empty(end_ms)] if self._finalizes.ended(end_ms) else []
+
+    def tick(self, *, heard_ms: int, now_s: float) -> Sequence[str]:
+        said = self._utterances.tick(heard_ms=heard_ms, received_ms=self._received_ms, now_s=now_s)
+        return [messages.build_text(message) for message in said]
 
     def _make_results(self) -> ResultsBuilder:
         return ResultsBuilder(

@@ -135,7 +135,7 @@ class ResultsBuilder:
             }
         )
 
-    def build_empty(self, position_ms: int, *, speech_final: bool = False) -> str:
+    def build_empty(self, position_ms: int) -> str:
         """What answers a `Finalize` where nothing was open."""
         nothing = FinalResult(text="", start_ms=position_ms, end_ms=position_ms)
-        return self.build(nothing, speech_final=speech_final, from_finalize=True)
+        return self.build(nothing, speech_final=True, from_finalize=True)

@@ -6,7 +6,6 @@ Moments are seconds of one clock, positions ms of the session's audio.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from transcription.dialects.listen_messages import SpeechStarted, UtteranceEnd
 from transcription.dialects.listen_results import seconds
@@ -17,9 +16,6 @@ from transcription.results import FinalResult, InterimResult
 TOLD_AFTER_MS = 1000
 # A final that ends an utterance on request may lie a little before the end of the audio.
 FINALIZE_SLACK_MS = 300
-# A recogniser with nothing to say may answer nothing at all; one that has not heard everything yet will.
-FINALIZE_PATIENCE_S = 2.0
-FINALIZE_PATIENCE_BEHIND_S = 10.0
 MAX_FINALIZES = 64
 
 
@@ -72,58 +68,36 @@ class Utterances:
         return [UtteranceEnd(last_word_end=seconds(last_ms))]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    position_ms: int | None
-    at_s: float
-
-
 class Finalizes:
-    """Each `Finalize` until a final answers it, or it is clear that none will. One answer may stand for several."""
+    """Each `Finalize` until it is answered. One answer may stand for several.
+
+    Positions are ms of the end of the audio then; None where bytes tell no time.
+    """
 
     def __init__(self) -> None:
-        self._asked: deque[_Asked] = deque(maxlen=MAX_FINALIZES)
-        self._heard_at_s = 0.0
+        self._asked: deque[int | None] = deque(maxlen=MAX_FINALIZES)
 
-    def ask(self, position_ms: int | None, now_s: float) -> None:
-        """position_ms: of the end of the audio then; None where bytes tell no time."""
-        self._asked.append(_Asked(position_ms, now_s))
+    def ask(self, position_ms: int | None) -> None:
+        self._asked.append(position_ms)
 
-    def heard(self, result: InterimResult | FinalResult, now_s: float) -> bool:
-        """Whether this result is an answer."""
-        self._heard_at_s = now_s
-        if not isinstance(result, FinalResult):
-            return False
-        return self._answered(result.audio_processed_ms)
+    def heard(self, final: FinalResult) -> bool:
+        """Whether this final is an answer: all that was said before a `Finalize` is told with it."""
+        return self._answered(final.audio_processed_ms)
 
-    def _answered(self, heard_ms: int | None) -> bool:
+    def ended(self, end_ms: int) -> bool:
+        """Everything before end_ms was told: whether something was asked for there that no final has answered."""
+        return self._answered(end_ms)
+
+    def end(self) -> bool:
+        """Everything was told, for the stream is over."""
+        return self._answered(None)
+
+    def _answered(self, told_ms: int | None) -> bool:
         before = len(self._asked)
-        while self._asked and self._is_covered(self._asked[0], heard_ms):
+        while self._asked and _is_covered(self._asked[0], told_ms):
             self._asked.popleft()
         return len(self._asked) < before
 
-    @staticmethod
-    def _is_covered(asked: _Asked, heard_ms: int | None) -> bool:
-        if asked.position_ms is None or heard_ms is None:
-            return True
-        return heard_ms >= asked.position_ms - FINALIZE_SLACK_MS
 
-    def tick(self, *, heard_ms: int, is_open: bool, is_behind: bool, now_s: float) -> bool:
-        """Whether nothing will come of what was asked for. is_open: words are heard that are not final yet. is_behind:
-        there is audio with something to hear in it that the recogniser has not answered.
-        """
-        if not self._asked or is_open:
-            return False
-        quiet_s = now_s - max(self._heard_at_s, self._asked[-1].at_s)
-        if quiet_s >= (FINALIZE_PATIENCE_BEHIND_S if is_behind else FINALIZE_PATIENCE_S):
-            self._asked.clear()
-            return True
-        if self._asked[0].position_ms is None:
-            return False
-        return self._answered(heard_ms)
-
-    def end(self) -> bool:
-        """Everything was answered, for the stream is over: whether anything still waited."""
-        waited = bool(self._asked)
-        self._asked.clear()
-        return waited
+def _is_covered(asked_ms: int | None, told_ms: int | None) -> bool:
+    return asked_ms is None or told_ms is None or told_ms >= asked_ms - FINALIZE_SLACK_MS

@@ -29,7 +29,6 @@ from transcription.dialects import listen_messages as messages
 from transcription.dialects.base import Handshake
 from transcription.dialects.listen import AUDIO_PIECE_BYTES, ListenDialect
 from transcription.dialects.listen_errors import MAX_ECHO_CHARACTERS
-from transcription.dialects.listen_turns import FINALIZE_PATIENCE_S
 from transcription.errors import BadAudio, BadMessage, MessageTooLarge, TranscriptionError
 from transcription.options import TranscriptionConfig
 from transcription.results import Alternative, FinalResult, InterimResult, Word
@@ -115,7 +114,7 @@ def told(dialect: ListenDialect, event: events.Event) -> list[dict[str, Any]]:
 
 
 def tick(dialect: ListenDialect, heard_ms: int, now_s: float) -> list[dict[str, Any]]:
-    return read(dialect.tick(heard_ms=heard_ms, is_behind=False, now_s=now_s))
+    return read(dialect.tick(heard_ms=heard_ms, now_s=now_s))
 
 
 def kinds(commands: Sequence[Command]) -> list[type[Command]]:
@@ -417,25 +416,28 @@ def test_the_final_that_a_finalize_asked_for_says_so() -> None:
     [results] = told(dialect, events.Final(0, FINAL))
 
     assert (results["from_finalize"], results["speech_final"]) == (True, True)
-    assert tick(dialect, 9000, 200.0) == []
+    assert told(dialect, events.UtteranceEnded(2000)) == []
 
 
 def test_a_finalize_with_nothing_open_is_answered_by_an_empty_result() -> None:
     dialect = started()
     say(dialect, "Finalize")
 
-    [results] = tick(dialect, 2000, 100.1)
+    [results] = told(dialect, events.UtteranceEnded(2000))
 
     assert (results["from_finalize"], results["start"], results["duration"]) == (True, 2.0, 0.0)
+    assert told(dialect, events.UtteranceEnded(2000)) == []
 
 
-def test_a_finalize_waits_for_a_recogniser_that_is_away() -> None:
-    dialect = started()
+def test_where_bytes_tell_no_time_a_finalize_waits_for_the_open_words() -> None:
+    dialect = new_dialect("encoding=flac&interim_results=true")
+    dialect.on_binary(CONTAINERS["FLAC"])
+    told(dialect, events.Interim(0, INTERIM))
     say(dialect, "Finalize")
-    assert told(dialect, events.RecogniserStatus("reconnecting", 0)) == []
-    assert tick(dialect, 2000, 100.0 + FINALIZE_PATIENCE_S) == []
-    dialect.render(events.RecogniserStatus("ok", 0))
-    assert len(tick(dialect, 2000, 100.0 + FINALIZE_PATIENCE_S)) == 1
+
+    assert told(dialect, events.UtteranceEnded(0)) == []
+    [results] = told(dialect, events.Final(0, FINAL))
+    assert results["from_finalize"]
 
 
 def test_a_finalize_that_the_end_overtakes_is_answered_before_it() -> None:
