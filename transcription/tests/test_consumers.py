@@ -13,6 +13,8 @@ from speechsite.config import Config
 from transcription import end as ends
 from transcription.connection_limits import CONTROL_MESSAGES_BURST
 from transcription.consumers import TranscriptionConsumer
+from transcription.dialects.base import Dialect
+from transcription.dialects.native import NativeDialect
 from transcription.errors import StorageUnavailable
 from transcription.outbox import MAX_EVENTS, STUCK_S
 from transcription.steps import Ending, NewSession, SessionHandle
@@ -35,6 +37,8 @@ class Connection:
     """The ASGI server's side of one connection. While `reads` is not set, sending to the client waits."""
 
     consumer_class = TranscriptionConsumer
+    dialect_class: type[Dialect] = NativeDialect
+    query = b""
 
     def __init__(
         self,
@@ -71,9 +75,12 @@ class Connection:
             "url_route": {"kwargs": {"session_id": self._session_id}},
             "client": ("127.0.0.1", 1),
             "headers": HEADERS,
+            "query_string": self.query,
             "subprotocols": self.offered,
         }
-        consumer = self.consumer_class(process_of=lambda: self.process, clock=asyncio.get_running_loop().time)
+        consumer = self.consumer_class(
+            dialect_class=self.dialect_class, process_of=lambda: self.process, clock=asyncio.get_running_loop().time
+        )
         self.running = asyncio.create_task(consumer(scope, self._received.get, self._send))
         self.put({"type": "websocket.connect"})
         return self
