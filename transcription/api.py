@@ -23,9 +23,12 @@ from transcription.api_errors import (
     not_found,
     shape_wrong_methods,
 )
+from transcription.api_export import router as export
 from transcription.api_idempotency import idempotent
+from transcription.api_models import router as models
 from transcription.api_schemas import ErrorAnswer, HealthAnswer, StartAnswer, StartRequest
 from transcription.api_sessions import router as sessions
+from transcription.api_usage import router as usage
 from transcription.auth import issue_start_token
 from transcription.models import TranscriptionSession
 from transcription.scopes import Scope
@@ -115,7 +118,8 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 
 # The other operations, a router for each kind of object.
-api.add_router("", sessions)
+for router in (sessions, export, models, usage):
+    api.add_router("", router)
 
 
 @api.api_operation(ALL_METHODS, "/{path:rest}", auth=None, include_in_schema=False, url_name=UNKNOWN_ADDRESS)

@@ -89,7 +89,7 @@ class SessionFilters(Schema):
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     q: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
-    metadata: Annotated[list[MetadataPair], Field(max_length=MAX_METADATA_PAIRS, default_factory=list)]
+    metadata: list[MetadataPair] = Field(default=[], max_length=MAX_METADATA_PAIRS)
     owner: Name | None = None
     api_key: Name | None = None
     dialect: Name | None = None
@@ -202,6 +202,49 @@ class SessionAnswer(Schema):
             config=session.options_applied or session.options_asked,
             **{name: getattr(session, name) for name in cls.model_fields if name not in _RENAMED},
         )
+
+
+class TranscriptWord(Schema):
+    """Times are ms of the session's audio."""
+
+    word: str
+    start_ms: int
+    end_ms: int
+    confidence: float | None
+    speaker: str | None
+
+
+class TranscriptItem(Schema):
+    """A segment. text: as corrected by people; asr_text: as recognised."""
+
+    segment: int
+    start_ms: int
+    end_ms: int
+    text: str
+    asr_text: str
+    confidence: float | None
+    speaker: str | None
+    words: list[TranscriptWord]
+
+
+class SpanItem(Schema):
+    start_ms: int
+    end_ms: int
+
+
+class CoverageItem(SpanItem):
+    kind: Literal["recognised", "silent", "lost"]
+
+
+class TranscriptAnswer(Schema):
+    """A transcript as JSON, as exports.py writes it. gaps: what coverage calls lost."""
+
+    session_id: str
+    language: str
+    segments: list[TranscriptItem]
+    audio_ms: int
+    gaps: list[SpanItem]
+    coverage: list[CoverageItem]
 
 
 class SessionChanges(BaseModel):

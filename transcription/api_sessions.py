@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from transcription import services
@@ -29,13 +30,16 @@ from transcription.api_schemas import (
     SessionPage,
     StopAnswer,
     StopRequest,
+    TranscriptAnswer,
 )
-from transcription.exports import transcript_response
+from transcription.errors import NotFound
+from transcription.exports import CONTENT_TYPES, transcript_response
 from transcription.scopes import Scope
 from transcription.search import search_sessions
 from transcription.session_list import with_facts
 
 router = Router(tags=["sessions"])
+TEXT_TYPES = [content_type for format, content_type in CONTENT_TYPES.items() if format != "json"]
 
 
 @router.get(
@@ -102,7 +106,10 @@ def stop_session(request: HttpRequest, session_id: str, options: StopRequest | N
     "/sessions/{session_id}/transcript",
     operation_id="read_transcript",
     summary="The transcript of a session as JSON, plain text, SubRip or WebVTT",
-    response={200: Any, ONE_OBJECT_ERRORS: ErrorAnswer},
+    response={200: TranscriptAnswer, ONE_OBJECT_ERRORS: ErrorAnswer},
+    openapi_extra={
+        "responses": {200: {"content": {kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in TEXT_TYPES}}}
+    },
 )
 def read_transcript(
     request: HttpRequest, session_id: str, format: Literal["json", "txt", "srt", "vtt"] = "json"
@@ -110,6 +117,18 @@ def read_transcript(
     principal = principal_of(request, Scope.SESSIONS_READ)
     session = get_session(session_id, principal, exportable_sessions(principal))
     return transcript_response(request, session, format, as_attachment=False)
+
+
+@router.get(
+    "/sessions/{session_id}/audio",
+    operation_id="read_audio",
+    summary="The audio of a session; it is not kept, so there is none",
+    response={ONE_OBJECT_ERRORS: ErrorAnswer},
+)
+def read_audio(request: HttpRequest, session_id: str) -> None:
+    principal = principal_of(request, Scope.SESSIONS_READ)
+    get_session(session_id, principal, exportable_sessions(principal))
+    raise NotFound(_("The audio of this session was not kept."), reason="no_audio")
 
 
 @router.delete(

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -99,12 +99,17 @@ async def _in_batches(pieces: Iterable[str | bytes]) -> AsyncIterator[bytes]:
         yield batch
 
 
-def write_zip(sessions: Iterable[TranscriptionSession]) -> Iterator[bytes]:
-    """An archive of the transcripts of sessions in every format, at most MAX_ZIPPED_SESSIONS of them."""
+def write_zip(
+    sessions: Iterable[TranscriptionSession],
+    *,
+    formats: Collection[str] = tuple(CONTENT_TYPES),
+    limit: int = MAX_ZIPPED_SESSIONS,
+) -> Iterator[bytes]:
+    """An archive of the transcripts of sessions, at most limit of them, in every format or in those given."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
-        for session in islice(sessions, MAX_ZIPPED_SESSIONS):
-            for format in CONTENT_TYPES:
+        for session in islice(sessions, limit):
+            for format in formats:
                 with archive.open(file_name(session, format), "w", force_zip64=True) as file:
                     for piece in write_transcript(session, format):
                         file.write(piece.encode())

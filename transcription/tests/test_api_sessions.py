@@ -11,6 +11,8 @@ from django.db import connection
 from django.test import Client
 
 from transcription import metadata_index
+from transcription.api_schemas import TranscriptAnswer
+from transcription.exports import write_transcript
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.tests.rows import make_session, make_user
 
@@ -226,3 +228,22 @@ def test_others_sessions_are_stopped_by_permission() -> None:
     client.force_login(operator)
     assert send(client, "POST", "/a/stop", {}).json()["stop_requested"] is True
     assert TranscriptionSession.objects.get().stop_requested_by == operator
+
+
+# Reading
+
+
+def test_a_transcript_is_what_the_document_of_the_api_says() -> None:
+    words = [{"word": "hello", "start_ms": 0, "end_ms": 400, "confidence": 0.9, "speaker": None}]
+    session = make_session("hello", gaps=[[64000, 96000]])
+    session.segments.update(words=words, speaker="A", confidence=0.5)
+    text = "".join(write_transcript(session, "json"))
+    assert TranscriptAnswer.model_validate_json(text, strict=True).model_dump() == json.loads(text)
+
+
+def test_audio_is_not_kept_and_that_is_said_to_whom_may_hear_it(local: Client) -> None:
+    make_session(public_id="a")
+    make_session(public_id="b", owner=make_user())
+    for session_id, reason in (("a", "no_audio"), ("b", "not_found"), ("c", "not_found")):
+        response = local.get(f"{SESSIONS}/{session_id}/audio")
+        assert (response.status_code, response.json()["reason"]) == (404, reason)
