@@ -87,6 +87,11 @@ class Config(BaseSettings):
     max_file_streams: Annotated[int, Field(ge=1, le=1000)] = 32
     file_request_timeout_seconds: Annotated[float, Field(gt=0, le=24 * 3600)] = 600
 
+    # Webhooks
+    webhook_allow_http: bool | None = None
+    webhook_allowed_networks: CommaList = []
+    webhook_log_days: Annotated[int, Field(ge=3, le=3650)] = 30
+
     # Limits
     max_concurrent_sessions: Annotated[int, Field(ge=1)] = 150
     max_sessions_per_owner: Annotated[int, Field(ge=0)] = 5
@@ -98,7 +103,10 @@ class Config(BaseSettings):
     max_audio_message_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 64 * 1024
     max_text_message_bytes: Annotated[int, Field(ge=1024, le=1024 * 1024)] = 16 * 1024
 
-    @field_validator("allowed_hosts", "allowed_origins", "forwarded_allow_ips", "riva_server", mode="before")
+    @field_validator(
+        "allowed_hosts", "allowed_origins", "forwarded_allow_ips", "riva_server", "webhook_allowed_networks",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -132,6 +140,16 @@ class Config(BaseSettings):
                     ip_network(proxy)
                 except ValueError:
                     raise ValueError(f"{proxy!r} is no address or network such as 10.0.0.0/8") from None
+        return value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks_are_networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(f"{network!r} is no network such as 10.0.0.0/8") from None
         return value
 
     @field_validator("time_zone")
@@ -195,6 +213,18 @@ class Config(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def webhooks_may_use_http(self) -> bool:
+        """WEBHOOK_ALLOW_HTTP if set; otherwise in development only."""
+        return not self.is_production if self.webhook_allow_http is None else self.webhook_allow_http
+
+    @property
+    def webhook_networks(self) -> list[str]:
+        """Networks that are not public and may be delivered to; in development also this machine, if none are set."""
+        if self.webhook_allowed_networks or self.is_production:
+            return self.webhook_allowed_networks
+        return ["127.0.0.0/8", "::1/128"]
 
     @property
     def recogniser_addresses(self) -> list[str]:

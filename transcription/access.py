@@ -16,6 +16,9 @@ What somebody may not see does not exist for them: the answer is NotFound. NotAl
 they can see. `Who` is a Django user (pages) or a Principal (sockets, API); both get the same answers.
 
 What a key or token may be used for at all is a question before these: require_scope().
+
+A webhook endpoint belongs to whoever made it, and hears of their own sessions; one that reaches all sessions does as
+long as its owner has view_captions.
 """
 
 from __future__ import annotations
@@ -27,12 +30,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from transcription.errors import NotAllowed, NotFound
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN
 from transcription.scopes import Scope
+from transcription.webhooks.models import WebhookEndpoint
 
 if TYPE_CHECKING:
     from transcription.principals import Principal
@@ -142,6 +147,55 @@ def get_session(
     if allowed is not None and not allowed.filter(pk=session.pk).exists():
         raise NotAllowed(_("You may see that this transcription session exists, but not do this with it."))
     return session
+
+
+def own_endpoints(who: Who) -> QuerySet[WebhookEndpoint]:
+    """Webhook endpoints that may be read, changed and deleted: those of the same owner, or made with the same key."""
+    return WebhookEndpoint.objects.filter(_own_endpoints(who))
+
+
+def _own_endpoints(who: Who) -> Q:
+    if isinstance(who, (User, AnonymousUser)):
+        return Q(owner=who.pk) if who.is_authenticated and who.is_active else NOTHING
+    match who.kind:
+        case "user" | "key" if who.user_id is not None:
+            return Q(owner=who.user_id)
+        case "key" if who.key_id is not None:
+            return Q(owner=None, api_key=who.key_id)
+        case "local":
+            return Q(owner=None, api_key=None)
+    return NOTHING
+
+
+def usable_endpoints() -> QuerySet[WebhookEndpoint]:
+    """Endpoints that are enabled, and whose owner and key may still use the service."""
+    return WebhookEndpoint.objects.filter(endpoint_is_trusted(), enabled=True)
+
+
+def endpoint_is_trusted() -> Q:
+    """Whether who made an endpoint may still use the service, for a filter of endpoints.
+
+    Whoever revokes a key ends what was set up with it. One that expires is replaced in the course of things: then
+    an owner's endpoints go on, and only those that nobody could look after any more end with it.
+    """
+    is_key_good = Q(api_key=None) | Q(api_key__revoked_at=None)
+    is_looked_after = (
+        Q(owner__is_active=True)
+        | Q(owner=None, api_key=None)
+        | Q(owner=None, api_key__expires_at=None)
+        | Q(owner=None, api_key__expires_at__gt=Now())
+    )
+    return is_key_good & is_looked_after
+
+
+def hearing_endpoints() -> list[WebhookEndpoint]:
+    """Usable endpoints, without those that reach all sessions for an owner who may not read them any more."""
+    return [
+        endpoint
+        for endpoint in usable_endpoints().select_related("owner")
+        if endpoint.reach == WebhookEndpoint.Reach.OWN
+        or (endpoint.owner is not None and may_read_all_captions(endpoint.owner))
+    ]
 
 
 def _sessions(who: Who, enough: list[set[Permission]]) -> QuerySet[TranscriptionSession]:

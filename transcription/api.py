@@ -32,6 +32,7 @@ from transcription.api_usage import router as usage
 from transcription.auth import issue_start_token
 from transcription.models import TranscriptionSession
 from transcription.scopes import Scope
+from transcription.webhooks.api import router as webhooks
 
 ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 UNKNOWN_ADDRESS = "unknown_address"
@@ -118,7 +119,7 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 
 # The other operations, a router for each kind of object.
-for router in (sessions, export, models, usage):
+for router in (sessions, export, models, usage, webhooks):
     api.add_router("", router)
 
 

@@ -16,6 +16,7 @@ from transcription.options import clean_text
 from transcription.steps import Ending, SessionHandle, count_words
 from transcription.tails import kept_tails
 from transcription.usage import count_usage
+from transcription.webhooks.outbox import note_end
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ def note_ending(handle: SessionHandle, ending: Ending) -> None:
             row.ended_at = Now()
         count_usage(row)
         row.save(update_fields=ENDING_FIELDS)
+        note_end(row)
 
 
 def _store_tails(row: TranscriptionSession, ending: Ending) -> None:

@@ -64,6 +64,16 @@ COMMIT_AMBIGUOUS_TOTAL = Counter("speech_commit_ambiguous", "Commits tried again
 
 JOBS_TOTAL = Counter("speech_jobs", "Pieces of work of the jobs runner, by kind and outcome", ["kind", "outcome"])
 
+WEBHOOK_ATTEMPTS_TOTAL = Counter(
+    "speech_webhook_attempts", "Attempts to deliver a webhook, by event and outcome", ["event", "outcome"]
+)
+WEBHOOK_ATTEMPT_SECONDS = Histogram(
+    "speech_webhook_attempt_seconds", "One attempt to deliver a webhook", buckets=SHORT_BUCKETS_S
+)
+WEBHOOK_ENDPOINTS_DISABLED_TOTAL = Counter(
+    "speech_webhook_endpoints_disabled", "Webhook endpoints that were disabled, by reason", ["reason"]
+)
+
 LIVE_PUBLISH_DROPPED_TOTAL = Counter(
     "speech_live_publish_dropped", "Live updates that the channel layer did not take in time"
 )

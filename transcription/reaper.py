@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce, Least, Now
 from transcription.models import TranscriptionSession, Worker
 from transcription.tokens import purge_tokens
 from transcription.usage import count_usage
+from transcription.webhooks.outbox import note_end
 
 DEAD_AFTER = timedelta(seconds=20)
 CREATED_KEPT_FOR = timedelta(hours=1)
@@ -61,6 +62,7 @@ def release_lost(forgotten: Collection[tuple[int, int]], bounds: ResumeBounds) -
         count_usage(*rows)
         for row in rows:
             row.save(update_fields=RELEASED_FIELDS)
+        note_end(*rows)
     return len(rows)
 
 
@@ -92,11 +94,19 @@ def expire_detached() -> int:
     """Interrupt detached sessions that nobody may resume any more; they ended when they were detached."""
     over = Q(resume_until__isnull=True) | Q(resume_until__lte=Now())
     detached = TranscriptionSession.objects.filter(over, state=State.DETACHED)
-    ids = list(detached.values_list("pk", flat=True)[:MAX_REAPED_AT_ONCE])
-    # The condition once more: one of them may have been taken up again since.
-    return detached.filter(pk__in=ids).update(
-        state=State.INTERRUPTED, ended_at=Coalesce(F("detached_at"), Now()), resume_until=None
-    )
+    if not detached.exists():
+        return 0
+    with transaction.atomic():
+        # Locked: one of them may be being taken up again at this moment.
+        locked = detached.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+        rows = list(locked.order_by("pk").only("pk", "epoch")[:MAX_REAPED_AT_ONCE])
+        TranscriptionSession.objects.filter(pk__in=[row.pk for row in rows]).update(
+            state=State.INTERRUPTED, ended_at=Coalesce(F("detached_at"), Now()), resume_until=None
+        )
+        for row in rows:
+            row.state = State.INTERRUPTED
+        note_end(*rows)
+    return len(rows)
 
 
 def tidy() -> None:

@@ -20,6 +20,8 @@ from transcription.errors import SessionTaken, TooFast
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
+from transcription.webhooks.models import WebhookDelivery
+from transcription.webhooks.outbox import note_end
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +114,8 @@ def request_stop(session: TranscriptionSession, user: AbstractBaseUser | Anonymo
         if row.state == State.DETACHED:
             changes |= _ended(State.COMPLETED, "operator")
         TranscriptionSession.objects.filter(pk=session.pk).update(**changes)
+        row.state = changes.get("state", row.state)
+        note_end(row)
     session.refresh_from_db(
         fields=["state", "end_reason", "ended_at", "stop_requested_at", "stop_requested_by", "stop_reason"]
     )
@@ -121,7 +125,9 @@ def request_stop(session: TranscriptionSession, user: AbstractBaseUser | Anonymo
 
 
 def delete_session(session: TranscriptionSession) -> None:
-    """Delete a session, its segments and every trace of their text. Raises SessionTaken while it is live.
+    """Delete a session, its segments and every trace of their text, webhook deliveries included.
+
+    Raises SessionTaken while it is live.
 
     A detached one ends first, or its client could take it up again between the pieces.
     """
@@ -134,6 +140,7 @@ def delete_session(session: TranscriptionSession) -> None:
     _delete_in_pieces(TranscriptSegment.objects.filter(session_id=session.pk))
     # After the segments: a correction made meanwhile would otherwise leave its text in the history.
     _delete_in_pieces(TranscriptSegment.history.filter(session_id=session.pk))
+    _delete_in_pieces(WebhookDelivery.objects.filter(session_id=session.pk))
     TranscriptionSession.objects.filter(pk=session.pk).delete()
 
 

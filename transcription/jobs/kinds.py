@@ -70,4 +70,7 @@ class JobKind(Protocol):
 
 def job_kinds(process: Process) -> list[JobKind]:
     """Every kind that a runner works at."""
-    return []
+    # Here, for they are made from what stands above.
+    from transcription.webhooks.kinds import webhook_kinds
+
+    return [*webhook_kinds(process.config)]
