@@ -33,6 +33,7 @@ from speechsite.gated_server import GatedServer
 from speechsite.load_board import LoadBoard
 from speechsite.supervisor import READY
 from speechsite.websocket.protocol import WebSocketProtocol
+from transcription.dialects.realtime import MAX_APPEND_BYTES
 from transcription.process import get_process
 
 DRAIN_TIMEOUT_S = 25.0
@@ -42,7 +43,7 @@ DRAIN_GRACE_S = 1.0
 SHUTDOWN_TIMEOUT_S = 28.0
 MIN_ANSWER_TIMEOUT_S = 1.0
 EXIT_TIMEOUT_S = 40.0
-# Twice what a client may send in one message, so that our own 4413 is heard before uvicorn's 1009.
+# Twice what a client may send in one message, so that our own refusal is heard before the server's 1009.
 WEBSOCKET_MESSAGE_FACTOR = 2
 PING_INTERVAL_S = PING_TIMEOUT_S = 20.0
 KEEP_ALIVE_TIMEOUT_S = 5
@@ -138,7 +139,8 @@ def uvicorn_config(config: Config, open_files: int) -> uvicorn.Config:
 
 
 def largest_message_bytes(config: Config) -> int:
-    return max(config.max_audio_message_bytes, config.max_text_message_bytes)
+    """Of any dialect; that of `/v1/realtime` takes the largest."""
+    return max(config.max_audio_message_bytes, config.max_text_message_bytes, MAX_APPEND_BYTES)
 
 
 def raise_open_files() -> int:

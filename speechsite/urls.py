@@ -8,6 +8,7 @@ from transcription.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{get_config().api_v1_str.removeprefix('/')}/", api.urls),
+    path("v1/realtime/", include("transcription.realtime_views")),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("transcription.urls")),

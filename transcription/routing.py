@@ -10,6 +10,7 @@ from speechsite.config import get_config
 from transcription.console_consumers import ConsoleConsumer, SessionConsumer
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.listen import ListenDialect
+from transcription.dialects.realtime import RealtimeDialect
 
 API_V1 = get_config().api_v1_str.strip("/")
 
@@ -23,6 +24,7 @@ websocket_urlpatterns: list[Any] = [
     # Any id is let in, so that a bad one gets an error that says so.
     re_path(rf"^{API_V1}/transcribe/(?P<session_id>[^/]*)$", _view(TranscriptionConsumer)),
     path("v1/listen", _view(TranscriptionConsumer, dialect_class=ListenDialect)),
+    path("v1/realtime", _view(TranscriptionConsumer, dialect_class=RealtimeDialect)),
     path("ws/console/", _view(ConsoleConsumer)),
     path("ws/sessions/<str:session_id>/", _view(SessionConsumer)),
 ]
