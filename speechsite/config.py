@@ -96,6 +96,8 @@ class Config(BaseSettings):
     max_concurrent_sessions: Annotated[int, Field(ge=1)] = 150
     max_sessions_per_owner: Annotated[int, Field(ge=0)] = 5
     max_waiting_connections_per_address: Annotated[int, Field(ge=0)] = 20
+    max_subscriptions_per_owner: Annotated[int, Field(ge=0)] = 100
+    max_subscriptions_per_session: Annotated[int, Field(ge=0)] = 1000
     session_timeout_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 30
     resume_window_seconds: Annotated[float, Field(ge=0, le=24 * 3600)] = 600
     start_timeout_seconds: Annotated[float, Field(gt=0)] = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,7 +19,6 @@ from transcription.waiting import cancelled
 SILENCE_COMMIT_EVERY_S = 5.0
 DURABLE_PATIENCE_S = 2.0
 MAX_PENDING_FINALS = 500
-RECENT_FINALS = 64
 
 
 class StepStore(Protocol):
@@ -86,8 +84,6 @@ class Commits:
         self.next_segment = 0
         self.stored_segments = 0
         self.last_final: FinalResult | None = None
-        # The finals told last, for those who watch: (segment, final).
-        self.recent_finals: deque[tuple[int, FinalResult]] = deque(maxlen=RECENT_FINALS)
         self._store = store
         self._emit = emit
         self._on_committed = on_committed
@@ -191,7 +187,6 @@ class Commits:
 
     def _note_stored(self, item: _Pending) -> None:
         self.stored_segments, self.last_final = item.segment + 1, item.result
-        self.recent_finals.append((item.segment, item.result))
         if item.lag_ms is not None:
             self._latency.add_final_lag(item.lag_ms)
             metrics.FINAL_LAG_SECONDS.observe(item.lag_ms / 1000)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -208,9 +207,9 @@ class LiveTranscription:
         return self._commits.last_final
 
     @property
-    def recent_finals(self) -> deque[tuple[int, FinalResult]]:
-        """The finals stored last, at most RECENT_FINALS, with their indexes."""
-        return self._commits.recent_finals
+    def next_segment(self) -> int:
+        """The index that the open utterance's final will have."""
+        return self._commits.next_segment
 
     def feed(self, chunk: bytes) -> None:
         """Take audio. Raises BadAudio, or TooFast far past the credit; nothing of the chunk is kept then."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import Error as DatabaseError
 from django.db.models import OuterRef, Subquery
 
+from transcription.database_threads import TooManyJobs
 from transcription.live_rows import Row
 from transcription.models import TranscriptionSession, TranscriptSegment
 
 MAX_ROWS = 2000
-MAX_FINALS = 5000
-
+READ_TIMEOUT_S = 5.0
+# What a read may raise that is tried again.
+DATABASE_ERRORS = (DatabaseError, TimeoutError, TooManyJobs)
 
 State = TranscriptionSession.State
 
@@ -51,31 +54,10 @@ def _row(session: Any) -> Row:
         "segments": session.segment_count,
         "final": session.final_text or "",
         "interim": "",
+        "interim_segment": None,
         "captions_hidden": False,
         "level": None,
         "backlog_ms": None,
         "latency_ms": None,
         "audio_ms": session.committed_ms,
     }
-
-
-def read_has_ended(public_id: str) -> bool:
-    """Whether a session is over, or deleted."""
-    goes_on = (State.CREATED, State.LIVE, State.DETACHED)
-    return not TranscriptionSession.objects.filter(public_id=public_id, state__in=goes_on).exists()
-
-
-def read_finals(public_id: str, after: int) -> list[dict[str, Any]]:
-    """Segments with an index over `after`, oldest first, at most MAX_FINALS."""
-    segments = TranscriptSegment.objects.filter(session__public_id=public_id, index__gt=after).order_by("index")
-    return [
-        {
-            "segment": segment.index,
-            "start_ms": segment.start_ms,
-            "end_ms": segment.end_ms,
-            "text": segment.text,
-            "confidence": segment.confidence,
-            "speaker": segment.speaker,
-        }
-        for segment in segments[:MAX_FINALS]
-    ]

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from transcription import metrics
 from transcription.live import LiveTranscription
-from transcription.live_rows import Row, build_final, build_row
+from transcription.live_rows import Row, build_row
 from transcription.services import CONTROL_GROUP
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ LAYER_ERRORS = (RedisError, OSError, TimeoutError, ChannelFull, RuntimeError)
 
 
 class LivePublisher:
-    """Publishes rows and finals of this process's sessions; hears stop requests and who watches.
+    """Publishes rows of this process's sessions; hears stop requests and who watches.
 
     A publish that is still under way when the next tick comes makes that tick wait: what it would have said is
     said by the one after, so nothing ever queues.
@@ -56,7 +56,6 @@ class LivePublisher:
         self._clock = clock
         self._watched_until_s = 0.0
         self._told: dict[str, Row] = {}
-        self._told_segment: dict[str, int] = {}
         self._everything_wanted = False
         self._seq = 0
         self._publishing: asyncio.Task[None] | None = None
@@ -75,7 +74,6 @@ class LivePublisher:
         """Publish what changed since the last tick."""
         if self._clock() > self._watched_until_s:
             self._told.clear()
-            self._told_segment.clear()
             return
         if self._publishing is not None and not self._publishing.done():
             metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()
@@ -87,7 +85,7 @@ class LivePublisher:
     def _changes(self) -> dict[str, Any] | None:
         if self._everything_wanted:
             self._told.clear()
-        rows, finals = [], {}
+        rows = []
         current: set[str] = set()
         for live in self._sessions.values():
             row = build_row(live, self._worker_name)
@@ -95,12 +93,9 @@ class LivePublisher:
             if self._told.get(live.public_id) != row:
                 self._told[live.public_id] = row
                 rows.append(row)
-            if new_finals := self._new_finals(live):
-                finals[live.public_id] = new_finals
         ended = [session_id for session_id in self._told if session_id not in current]
         for session_id in ended:
             del self._told[session_id]
-            self._told_segment.pop(session_id, None)
         if not (rows or ended or self._everything_wanted):
             return None
         self._seq += 1
@@ -109,18 +104,10 @@ class LivePublisher:
             "seq": self._seq,
             "whole": self._everything_wanted,
             "rows": rows,
-            "finals": finals,
             "ended": ended,
         }
         self._everything_wanted = False
         return message
-
-    def _new_finals(self, live: LiveTranscription) -> list[dict[str, Any]]:
-        told = self._told_segment.get(live.public_id, -1)
-        new = [build_final(segment, result) for segment, result in live.recent_finals if segment > told]
-        if new:
-            self._told_segment[live.public_id] = new[-1]["segment"]
-        return new
 
     async def _publish(self, message: dict[str, Any]) -> None:
         """The layer gets one text: it would copy or pack values one by one, for each process that watches."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from transcription.live import LiveTranscription
-from transcription.results import FinalResult
 
 Row = dict[str, Any]
 
@@ -24,22 +23,12 @@ def build_row(live: LiveTranscription, worker: str) -> Row:
         "segments": live.segments,
         "final": live.last_final.text if live.last_final else "",
         "interim": live.interim.text if live.interim else "",
+        "interim_segment": live.next_segment,
         "captions_hidden": False,
         "level": round(live.intake.level.rms, 3),
         "backlog_ms": live.backlog_ms,
         "latency_ms": live.interim_lag_ms,
         "audio_ms": live.audio_ms,
-    }
-
-
-def build_final(segment: int, result: FinalResult) -> dict[str, Any]:
-    return {
-        "segment": segment,
-        "start_ms": result.start_ms,
-        "end_ms": result.end_ms,
-        "text": result.text,
-        "confidence": result.confidence,
-        "speaker": next((word.speaker for word in result.words if word.speaker), "") or "",
     }
 
 

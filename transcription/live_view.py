@@ -1,7 +1,8 @@
-"""What operators see of live sessions while they happen: one picture per process, conflated frames per viewer.
+"""What is seen of live sessions while they happen: one picture per process, conflated frames per viewer.
 
 Snapshot plus numbered deltas: a viewer that was too slow, or missed something, gets a fresh snapshot, so that
 every loss is harmless. Where no channel layer reaches all workers, or it is broken, the database is read instead.
+Those who subscribed to one session (transcription/subscriptions/) share the picture.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from typing import Any
 
 import structlog
 from channels.layers import get_channel_layer
-from django.db import Error as DatabaseError
 
 from transcription import metrics
-from transcription.database_threads import DatabaseThreads, TooManyJobs
-from transcription.live_database import read_detached_rows, read_finals, read_has_ended, read_live_rows
+from transcription.database_threads import DatabaseThreads
+from transcription.live_database import DATABASE_ERRORS, READ_TIMEOUT_S, read_detached_rows, read_live_rows
 from transcription.live_publisher import (
     LAYER_ERRORS,
     LAYER_TIMEOUT_S,
@@ -29,6 +29,7 @@ from transcription.live_publisher import (
 )
 from transcription.live_rows import Row, hide_captions
 from transcription.services import CONTROL_GROUP
+from transcription.subscriptions.watched import WatchedSession, WatchedSessions
 
 log = structlog.get_logger(__name__)
 
@@ -37,19 +38,14 @@ POLL_EVERY_S = 1.0
 KPIS_EVERY_S = 2.0
 WORKER_FORGOTTEN_S = 20.0
 MAX_FRAMES_WAITING = 64
-READ_TIMEOUT_S = 5.0
-DATABASE_ERRORS = (DatabaseError, TimeoutError, TooManyJobs)
 
 
 class View:
-    """One viewer's frames. Bounded: past MAX_FRAMES_WAITING they are dropped and a snapshot follows."""
+    """One viewer's frames of all live sessions. Past MAX_FRAMES_WAITING they are dropped and a snapshot follows."""
 
-    def __init__(self, *, session_id: str | None, captions: bool, after: int = -1) -> None:
-        self.session_id = session_id
+    def __init__(self, *, captions: bool) -> None:
         self.captions = captions
-        self.last_segment = after
         self.needs_snapshot = True
-        self._after = after
         self._frames: deque[str] = deque()
         self._wanted = asyncio.Event()
         self._closed = False
@@ -57,8 +53,7 @@ class View:
     def put(self, frame: str) -> None:
         if len(self._frames) >= MAX_FRAMES_WAITING:
             self._frames.clear()
-            # The finals in those frames are lost with them: the snapshot has them again.
-            self.needs_snapshot, self.last_segment = True, self._after
+            self.needs_snapshot = True
             metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()
             return
         self._frames.append(frame)
@@ -80,7 +75,7 @@ class View:
 
 
 class LiveViews:
-    """All viewers of this process and the picture they share. Works only while somebody watches."""
+    """All viewers of this process and the picture they share. Works only while somebody watches or is subscribed."""
 
     def __init__(
         self,
@@ -103,32 +98,49 @@ class LiveViews:
         self._detached: set[str] = set()
         self._changed: set[str] = set()
         self._ended: set[str] = set()
-        self._finals: dict[str, list[dict[str, Any]]] = {}
         self._seq = 0
         self._whole_wanted = asyncio.Event()
         self._poll_wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._watched = WatchedSessions(threads, row_of=self._rows.get)
 
-    def open(self, *, session_id: str | None = None, captions: bool, after: int = -1) -> View:
-        """Watch all live sessions, or one whose segments up to `after` are known already. close() it in the end."""
-        view = View(session_id=session_id, captions=captions, after=after)
+    def open(self, *, captions: bool) -> View:
+        """Watch all live sessions. close() it in the end."""
+        view = View(captions=captions)
         self._views.add(view)
+        self._start()
+        return view
+
+    def subscribe(self, session_id: str) -> WatchedSession:
+        """Watch one session, live or not. unsubscribe() in the end."""
+        watched = self._watched.open(session_id)
+        self._start()
+        return watched
+
+    def _start(self) -> None:
         if not self._tasks:
             self._whole_wanted.set()
             self._tasks = [asyncio.create_task(work()) for work in (self._listen, self._watch, self._draw, self._poll)]
-        return view
 
     async def close(self, view: View) -> None:
         view.close()
         self._views.discard(view)
-        if not self._views:
-            await self._stop()
+        await self._stop_if_unwatched()
+
+    async def unsubscribe(self, watched: WatchedSession) -> None:
+        await self._watched.close(watched)
+        await self._stop_if_unwatched()
 
     async def aclose(self) -> None:
         for view in list(self._views):
             view.close()
         self._views.clear()
+        await self._watched.aclose()
         await self._stop()
+
+    async def _stop_if_unwatched(self) -> None:
+        if not self._views and not self._watched:
+            await self._stop()
 
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -198,9 +210,6 @@ class LiveViews:
         for row in message["rows"]:
             self._worker_of[row["session_id"]] = worker
             self._set(row)
-        for session_id, finals in message["finals"].items():
-            self._finals.setdefault(session_id, []).extend(finals)
-            self._changed.add(session_id)
         if message["ended"]:
             # One that another process has taken meanwhile goes on there.
             self._end(sid for sid in message["ended"] if self._worker_of.get(sid, worker) == worker)
@@ -266,29 +275,24 @@ class LiveViews:
     # Telling
 
     async def _draw(self) -> None:
-        """Every FRAME_EVERY_S one frame to each viewer for whom something changed."""
+        """Every FRAME_EVERY_S one frame to each viewer, if something changed."""
         kpis_at_s = 0.0
         while True:
             changed, self._changed = self._changed, set()
             ended, self._ended = self._ended, set()
-            finals, self._finals = self._finals, {}
             self._seq += 1
-            if self._clock() >= kpis_at_s:
-                # Who waits for a session that nobody tells of: has it ended before anybody could?
-                changed |= {view.session_id for view in self._views if view.session_id} - self._rows.keys()
-            for view in list(self._views):
-                if view.session_id is not None:
-                    await self._draw_session(view, changed, ended, finals.get(view.session_id, []))
+            self._watched.see(changed | ended)
             self._draw_lists(changed, ended)
             if self._clock() >= kpis_at_s:
                 kpis_at_s = self._clock() + KPIS_EVERY_S
-                self._to_lists(json.dumps({"event": "kpis", "kpis": self._kpis()}))
+                frame = json.dumps({"event": "kpis", "kpis": self._kpis()})
+                for view in self._views:
+                    view.put(frame)
             await asyncio.sleep(FRAME_EVERY_S)
 
     def _draw_lists(self, changed: set[str], ended: set[str]) -> None:
-        lists = [view for view in self._views if view.session_id is None]
         for captions in (True, False):
-            views = [view for view in lists if view.captions is captions]
+            views = [view for view in self._views if view.captions is captions]
             fresh = [view for view in views if view.needs_snapshot]
             if fresh:
                 frame = json.dumps(
@@ -320,52 +324,6 @@ class LiveViews:
         rows = [self._rows[session_id] for session_id in session_ids if session_id in self._rows]
         return rows if captions else [hide_captions(row) for row in rows]
 
-    def _to_lists(self, frame: str) -> None:
-        for view in self._views:
-            if view.session_id is None:
-                view.put(frame)
-
     def _kpis(self) -> dict[str, int]:
         # A session that waits for its client holds no place.
         return {"live": len(self._rows.keys() - self._detached), "capacity": self._capacity}
-
-    async def _draw_session(self, view: View, changed: set[str], ended: set[str], finals: list[dict[str, Any]]) -> None:
-        session_id = view.session_id
-        assert session_id is not None  # noqa: S101 - only views of one session come here
-        has_ended = session_id in ended
-        if not (view.needs_snapshot or session_id in changed or has_ended):
-            return
-        new = [final for final in finals if final["segment"] > view.last_segment]
-        is_whole = [final["segment"] for final in new] == list(
-            range(view.last_segment + 1, view.last_segment + 1 + len(new))
-        )
-        is_told_of = session_id in self._rows
-        last_told = new[-1]["segment"] if new else view.last_segment
-        # A message that got lost may have had finals, and no later one has them again.
-        is_behind = is_told_of and self._rows[session_id]["segments"] > last_told + 1
-        is_whole = is_whole and not is_behind
-        if view.needs_snapshot or has_ended or not is_whole or not self._layer_works or not is_told_of:
-            try:
-                new = await self._threads.run(read_finals, session_id, view.last_segment, timeout_s=READ_TIMEOUT_S)
-                if not is_told_of and not has_ended:
-                    has_ended = await self._threads.run(read_has_ended, session_id, timeout_s=READ_TIMEOUT_S)
-            except DATABASE_ERRORS:
-                self._changed.add(session_id)
-                if has_ended:
-                    self._ended.add(session_id)
-                return
-        event = "snapshot" if view.needs_snapshot else "delta"
-        view.needs_snapshot = False
-        if new:
-            view.last_segment = new[-1]["segment"]
-        view.put(
-            json.dumps(
-                {
-                    "event": event,
-                    "seq": self._seq,
-                    "row": self._rows.get(session_id),
-                    "finals": new,
-                    "ended": has_ended,
-                }
-            )
-        )

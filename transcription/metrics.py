@@ -77,6 +77,7 @@ WEBHOOK_ENDPOINTS_DISABLED_TOTAL = Counter(
 LIVE_PUBLISH_DROPPED_TOTAL = Counter(
     "speech_live_publish_dropped", "Live updates that the channel layer did not take in time"
 )
+VIEWERS = Gauge("speech_viewers", "Sockets that watch sessions now", multiprocess_mode="livesum")
 VIEWER_FRAMES_CONFLATED_TOTAL = Counter(
     "speech_viewer_frames_conflated", "Live updates merged because a viewer read too slowly"
 )

@@ -36,6 +36,8 @@ from transcription.riva.target import targets_from_config
 from transcription.scopes import Scope
 from transcription.steps import NewSession, Resume, SessionHandle, Taken
 from transcription.store import Store
+from transcription.subscriptions.places import SubscriptionPlaces
+from transcription.viewers import Viewers
 from transcription.waiting_connections import WaitingConnections
 from transcription.workers import StopRequest, WorkerRow
 from transcription.write_tick import WriteTick
@@ -49,6 +51,8 @@ TICK_GROUP = 10
 DRAIN_S = 25.0
 # Of that, what storing and telling takes once nothing more is heard.
 HAND_OVER_S = 4.0
+# Beyond that, and within the server's grace: a message and a close to each.
+VIEWERS_LEAVE_S = 0.5
 # A stream that was not renewed in time is lost like any other.
 STREAM_DEADLINE_S = ROTATE_HARD_S + 60.0
 DRAINING_RETRY_AFTER_MS = 2000
@@ -95,6 +99,10 @@ class Process:
             capacity=config.max_concurrent_sessions,
             layer_reaches_all=bool(config.redis_url) or config.workers == 1,
         )
+        self.viewers = Viewers()
+        self.subscription_places = SubscriptionPlaces(
+            most_of_owner=config.max_subscriptions_per_owner, most_of_session=config.max_subscriptions_per_session
+        )
         self.dialect_limits = _limits(config)
         self.waiting_connections = WaitingConnections(
             config.max_waiting_connections_per_address, spares_loopback=not config.is_production
@@ -120,7 +128,10 @@ class Process:
         self._clocks = [asyncio.create_task(clock) for clock in clocks]
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
-        """Refuse new sessions; let the live ones store and tell their last words; wait until they are gone."""
+        """Refuse new sessions; let the live ones store and tell their last words; wait until they are gone.
+
+        Those who watch stay until then, and are told to watch elsewhere.
+        """
         self.draining = True
         for live in list(self.sessions.values()):
             live.end(ends.draining())
@@ -129,6 +140,7 @@ class Process:
             for live in list(self.sessions.values()):
                 live.hand_over()
             await self._all_gone(min(timeout_s, HAND_OVER_S))
+        await self.viewers.leave(VIEWERS_LEAVE_S)
 
     async def _all_gone(self, timeout_s: float) -> bool:
         try:
@@ -293,11 +305,7 @@ class Process:
     def _check_open(self) -> None:
         if self.draining:
             metrics.ADMISSION_REFUSED_TOTAL.labels(reason="draining").inc()
-            raise AtCapacity(
-                "This server is being updated; please try again.",
-                reason="draining",
-                retry_after_ms=DRAINING_RETRY_AFTER_MS,
-            )
+            raise draining()
 
     async def run(self, live: LiveTranscription) -> None:
         """Run a session to its end, listed among the live ones meanwhile."""
@@ -358,6 +366,15 @@ class Process:
 
 def _revoke(live: LiveTranscription, error: TranscriptionError) -> None:
     live.end(ends.revoked(error) if isinstance(error, NotAuthenticated) else ends.client_fault(error))
+
+
+def draining() -> AtCapacity:
+    """What those are told whom this process sends elsewhere."""
+    return AtCapacity(
+        "This server is being updated; please try again.",
+        reason="draining",
+        retry_after_ms=DRAINING_RETRY_AFTER_MS,
+    )
 
 
 def _limits(config: Config) -> DialectLimits:

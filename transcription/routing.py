@@ -7,10 +7,11 @@ from typing import Any, cast
 from django.urls import path, re_path
 
 from speechsite.config import get_config
-from transcription.console_consumers import ConsoleConsumer, SessionConsumer
+from transcription.console_consumers import ConsoleConsumer
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.listen import ListenDialect
 from transcription.dialects.realtime import RealtimeDialect
+from transcription.subscriptions.consumer import SubscriptionConsumer
 
 API_V1 = get_config().api_v1_str.strip("/")
 
@@ -25,6 +26,6 @@ websocket_urlpatterns: list[Any] = [
     re_path(rf"^{API_V1}/transcribe/(?P<session_id>[^/]*)$", _view(TranscriptionConsumer)),
     path("v1/listen", _view(TranscriptionConsumer, dialect_class=ListenDialect)),
     path("v1/realtime", _view(TranscriptionConsumer, dialect_class=RealtimeDialect)),
+    re_path(rf"^{API_V1}/sessions/(?P<session_id>[^/]*)/events$", _view(SubscriptionConsumer)),
     path("ws/console/", _view(ConsoleConsumer)),
-    path("ws/sessions/<str:session_id>/", _view(SessionConsumer)),
 ]

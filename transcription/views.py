@@ -195,6 +195,7 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "may_stop": access.may_stop(principal, found),
         "may_export": may_read and access.may_export(principal, found),
         "may_delete": access.may_delete(principal, found),
+        "events_path": f"{get_config().api_v1_str}/sessions/{found.public_id}/events",
         "formats": list(CONTENT_TYPES),
         **(_transcript_part(found, request.GET.get("part", "")) if may_read else {}),
     }

@@ -21,7 +21,10 @@ class LiveSession {
     this.lastIndex = Number(root.dataset.after);
     this.isWaiting = this.find("waiting") !== null;
     this.sound = new SoundWatch();
-    this.row = null;
+    this.startedAt = null;
+    this.language = "";
+    this.status = null;
+    this.backlogMs = null;
     this.changed = null;
     this.pageTitle = document.title;
     this.captions = this.find("log") && new Captions({
@@ -32,7 +35,7 @@ class LiveSession {
       showTimes: true,
     });
     // After a lost connection only what is missing is asked for.
-    this.socket = new LiveSocket(() => `${root.dataset.socketPath}?after=${this.lastIndex}`);
+    this.socket = new LiveSocket(() => `${root.dataset.socketPath}?after=${this.lastIndex}&progress=true`);
   }
 
   connect() {
@@ -60,37 +63,67 @@ class LiveSession {
     });
   }
 
+  /** The messages are those of docs/events-api.md. */
   onMessage(message) {
-    for (const final of message.finals ?? []) this.addFinal(final);
-    if (message.row) this.update(message.row);
-    this.watchAbsence(message.row);
-    if (message.event === "ended" || message.ended) this.onEnded();
+    switch (message.event) {
+      case "snapshot":
+        this.startedAt = message.session.started_at;
+        this.language = message.session.language;
+        for (const segment of message.segments) this.addSegment(segment);
+        this.showInterim(message.interim);
+        if (message.progress) this.showProgress(message.progress);
+        this.showStatus(message);
+        break;
+      case "segment":
+        this.addSegment(message);
+        break;
+      case "interim":
+        this.showInterim(message);
+        break;
+      case "revised":
+        this.captions.withdraw(message.from_segment);
+        this.lastIndex = Math.min(this.lastIndex, message.from_segment - 1);
+        break;
+      case "status":
+        this.showStatus(message);
+        break;
+      case "progress":
+        this.showProgress(message);
+        break;
+      case "ended":
+        this.onEnded();
+        break;
+    }
   }
 
-  addFinal(final) {
-    if (final.segment <= this.lastIndex) return;
-    this.lastIndex = final.segment;
-    this.captions.addFinal(final);
+  addSegment(segment) {
+    if (segment.segment <= this.lastIndex) return;
+    this.lastIndex = segment.segment;
+    this.captions.addFinal(segment);
+    this.find("segments").textContent = String(segment.segment + 1);
   }
 
-  update(row) {
-    this.row = row;
-    this.watchWaiting(row);
-    this.captions.showInterim(row.interim ?? "", row.language);
-    this.showState(stateOf(row));
-    this.showNow(row);
+  showInterim(interim) {
+    this.captions.showInterim(interim?.text ?? "", this.language);
+  }
+
+  showStatus({ state, activity }) {
+    this.status = state === "live" ? (activity ?? "live") : state;
+    this.watchAbsence(state, activity);
+    this.watchWaiting(state);
+    this.showState(this.stateNow());
     this.tick();
   }
 
   /** Nobody holds this session: it ended while this page was loading, or its process died and the end is yet to be told. */
-  watchAbsence(row) {
+  watchAbsence(state, activity) {
     clearTimeout(this.absence);
-    if (!row) this.absence = setTimeout(() => location.reload(), ABSENT_RELOAD_MS);
+    if (state === "live" && !activity) this.absence = setTimeout(() => location.reload(), ABSENT_RELOAD_MS);
   }
 
   /** The client left or came back: other words may count, or none of the last, than this page was made with. */
-  watchWaiting(row) {
-    if (this.isWaiting === (row.state === "detached")) {
+  watchWaiting(state) {
+    if (this.isWaiting === (state === "detached")) {
       clearTimeout(this.changed);
       this.changed = null;
     } else {
@@ -105,8 +138,8 @@ class LiveSession {
   }
 
   tick() {
-    if (!this.row) return;
-    const elapsed = formatDuration(Date.now() - Date.parse(this.row.started_at));
+    if (!this.startedAt) return;
+    const elapsed = formatDuration(Date.now() - Date.parse(this.startedAt));
     this.find("time").textContent = elapsed;
     document.title = `● ${elapsed} ${this.pageTitle}`;
   }
@@ -119,14 +152,19 @@ class LiveSession {
     pill.textContent = text;
   }
 
-  showNow(row) {
-    const isSilent = this.sound.isSilent(row.level ?? 0);
-    this.find("level").value = Math.sqrt(row.level ?? 0);
+  stateNow() {
+    return stateOf({ state: this.status, backlog_ms: this.backlogMs });
+  }
+
+  showProgress({ audio_ms: audioMs, level, backlog_ms: backlogMs, latency_ms: latencyMs }) {
+    const isSilent = this.sound.isSilent(level ?? 0);
+    this.backlogMs = backlogMs;
+    this.find("level").value = Math.sqrt(level ?? 0);
     this.find("level-text").textContent = isSilent ? gettext("no sound") : "";
-    this.showMeasured("latency", row.latency_ms, isSlowLatency);
-    this.showMeasured("backlog", row.backlog_ms, isSlowBacklog);
-    this.find("audio").textContent = formatDuration(row.audio_ms ?? 0);
-    this.find("segments").textContent = String(row.segments ?? 0);
+    this.showMeasured("latency", latencyMs, isSlowLatency);
+    this.showMeasured("backlog", backlogMs, isSlowBacklog);
+    this.find("audio").textContent = formatDuration(audioMs);
+    if (this.status) this.showState(this.stateNow());
   }
 
   showMeasured(name, ms, isSlow) {

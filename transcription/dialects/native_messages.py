@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from transcription.events import StopReason, WarningCode
 from transcription.options import TranscriptionConfig
 
-PROTOCOL = "speech.v1"
+PROTOCOL: Literal["speech.v1"] = "speech.v1"
 
 
 class _FromClient(BaseModel):

@@ -1,87 +1,35 @@
-"""Who may watch which live sessions, and stop them."""
+"""Who may watch live sessions, and stop them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from channels.layers import channel_layers
 from channels.testing import WebsocketCommunicator
 
 from speechsite.config import get_config
-from transcription import auth
-from transcription.console_consumers import ConsoleConsumer, SessionConsumer
-from transcription.database_threads import DatabaseThreads
+from transcription.console_consumers import ConsoleConsumer
 from transcription.models import TranscriptionSession
-from transcription.tests.fake_recogniser import FakeRecogniser
-from transcription.tests.memory_store import MemoryStore
 from transcription.tests.rows import make_session, make_user
-from transcription.tests.still_process import StillProcess
+from transcription.tests.still_process import StillProcess, still_process
 from transcription.tests.test_auth import SITE, login_cookie, scope
+from transcription.tests.viewer_sockets import ANSWER_S, DeafDatabase, event, refusal, refused, watching
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-ANSWER_S = 10.0
-Watch = Callable[..., Any]
 LIVE = TranscriptionSession.State.LIVE
-
-
-class DeafDatabase(DatabaseThreads):
-    async def run(self, function: Any, *args: Any, timeout_s: float | None = None, **kwargs: Any) -> Any:
-        raise TimeoutError
 
 
 @pytest.fixture
 async def process(transactional_db: None) -> AsyncIterator[StillProcess]:
-    channel_layers.backends.clear()
-    process = StillProcess(get_config(), recogniser=FakeRecogniser(), store=MemoryStore())
-    yield process
-    await process.aclose()
-    await auth.aclose()
-    channel_layers.backends.clear()
+    async with still_process() as process:
+        yield process
 
 
 @pytest.fixture
 def in_thread(process: StillProcess) -> Callable[..., Awaitable[Any]]:
     return process.threads.run
-
-
-@asynccontextmanager
-async def watching(
-    process: StillProcess, consumer: Any, session_id: str = "", *, query: str = "", **headers: Any
-) -> AsyncIterator[WebsocketCommunicator]:
-    communicator = WebsocketCommunicator(consumer.as_asgi(process_of=lambda: process), "/ws/")
-    communicator.scope |= scope(**headers) | {
-        "url_route": {"kwargs": {"session_id": session_id}},
-        "query_string": query.encode(),
-    }
-    await communicator.connect(timeout=ANSWER_S)
-    yield communicator
-    await communicator.disconnect(timeout=ANSWER_S)
-
-
-async def event(communicator: WebsocketCommunicator, kind: str) -> dict[str, Any]:
-    while True:
-        frame: dict[str, Any] = json.loads(await communicator.receive_from(timeout=ANSWER_S))
-        if frame["event"] == kind:
-            return frame
-
-
-async def refusal(communicator: WebsocketCommunicator) -> tuple[int, str]:
-    """Code and message of the error; the code must be that of the close."""
-    error = await event(communicator, "error")
-    closing = await communicator.receive_output(timeout=ANSWER_S)
-    assert closing["type"] == "websocket.close"
-    assert closing["code"] == error["code"]
-    return error["code"], error["message"]
-
-
-async def refused(communicator: WebsocketCommunicator) -> int:
-    code, _message = await refusal(communicator)
-    return code
 
 
 def logged_in(*permissions: str) -> dict[str, str]:
@@ -127,58 +75,11 @@ async def test_captions_are_for_those_who_may_read_them(
     process: StillProcess, in_thread: Any, permissions: tuple[str, ...], hidden: bool
 ) -> None:
     headers = await in_thread(logged_in, *permissions)
-    async with watching(process, ConsoleConsumer, **headers):
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        await event(communicator, "snapshot")
         [view] = process.views._views
 
     assert view.captions is not hidden
-
-
-async def test_a_session_is_shown_to_its_owner_with_the_segments_not_on_the_page(
-    process: StillProcess, in_thread: Any
-) -> None:
-    user = await in_thread(make_user)
-    cookie = await in_thread(login_cookie, user)
-    session = await in_thread(make_session, "zero", "one", "two", owner=user, state=LIVE)
-    async with watching(
-        process, SessionConsumer, session.public_id, query="after=0", cookie=cookie, origin=SITE
-    ) as communicator:
-        snapshot = await event(communicator, "snapshot")
-
-    assert [final["text"] for final in snapshot["finals"]] == ["one", "two"]
-    assert snapshot["ended"] is False
-
-
-async def test_a_session_that_is_over_is_told_as_ended(process: StillProcess, in_thread: Any) -> None:
-    headers = await in_thread(logged_in, "view_captions")
-    session = await in_thread(make_session, "zero")
-    async with watching(process, SessionConsumer, session.public_id, **headers) as communicator:
-        snapshot = await event(communicator, "snapshot")
-
-    assert snapshot["ended"] is True
-
-
-async def test_a_session_of_somebody_else_does_not_exist(process: StillProcess, in_thread: Any) -> None:
-    headers = await in_thread(logged_in)
-    session = await in_thread(make_session, "secret", state=LIVE)
-    async with watching(process, SessionConsumer, session.public_id, **headers) as communicator:
-        assert await refused(communicator) == 4404
-
-
-async def test_a_session_whose_text_one_may_not_read_is_not_shown(process: StillProcess, in_thread: Any) -> None:
-    headers = await in_thread(logged_in, "view_live")
-    session = await in_thread(make_session, "secret", state=LIVE)
-    async with watching(process, SessionConsumer, session.public_id, **headers) as communicator:
-        assert await refused(communicator) == 4403
-
-
-@pytest.mark.parametrize("query", ["after=x", "after=-5", "after=1e9", "after=", "other=1"])
-async def test_a_page_that_says_nonsense_gets_everything(process: StillProcess, in_thread: Any, query: str) -> None:
-    headers = await in_thread(logged_in, "view_captions")
-    session = await in_thread(make_session, "zero", "one", state=LIVE)
-    async with watching(process, SessionConsumer, session.public_id, query=query, **headers) as communicator:
-        snapshot = await event(communicator, "snapshot")
-
-    assert len(snapshot["finals"]) == 2
 
 
 async def test_an_operator_stops_a_session_with_a_reason(process: StillProcess, in_thread: Any) -> None:

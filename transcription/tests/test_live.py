@@ -936,17 +936,13 @@ async def test_an_interim_without_text_is_not_the_first_one() -> None:
 
 
 @in_virtual_time
-async def test_those_who_watch_see_the_finals_that_are_stored() -> None:
+async def test_those_who_watch_see_how_much_is_stored_and_what_is_being_said() -> None:
     async with LiveSession() as session:
         stream = await session.opened()
         assert (session.live.segments, session.live.last_final) == (0, None)
         stream.say(final("hello"), final("world"), interim("and"))
         await session.until(Final, 2)
-        assert session.live.segments == 2
-        assert [(segment, result.text) for segment, result in session.live.recent_finals] == [
-            (0, "hello"),
-            (1, "world"),
-        ]
+        assert (session.live.segments, session.live.next_segment) == (2, 2)
         assert session.live.interim is not None
         session.stop()
 

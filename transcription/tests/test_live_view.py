@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from channels.layers import channel_layers, get_channel_layer
 
-from transcription.database_threads import DatabaseThreads
-from transcription.events import Final
-from transcription.live import LiveTranscription
-from transcription.live_publisher import VIEWS_GROUP, WATCHED_S, LivePublisher
-from transcription.live_rows import build_final
-from transcription.live_view import MAX_FRAMES_WAITING, LiveViews, View
+from transcription.live_publisher import VIEWS_GROUP, WATCHED_S
+from transcription.live_view import MAX_FRAMES_WAITING, View
 from transcription.services import CONTROL_GROUP
 from transcription.tests.live_session import SPEECH, TICK_S, LiveSession, final, interim
 from transcription.tests.virtual_time import in_virtual_time
+from transcription.tests.watched_site import Site, database_row
 
 Frame = dict[str, Any]
 
@@ -31,75 +26,6 @@ def _own_channel_layer() -> Iterator[None]:
     channel_layers.backends.clear()
     yield
     channel_layers.backends.clear()
-
-
-class MemoryDatabase(DatabaseThreads):
-    """Answers the live view's questions from memory, without threads. fails: raised by the next questions."""
-
-    def __init__(self) -> None:
-        super().__init__(size=1)
-        self.rows: dict[str, Frame] = {}
-        self.finals: dict[str, list[Frame]] = {}
-        self.over: set[str] = set()
-        self.asked: list[str] = []
-        self.fails: list[Exception] = []
-
-    async def run(self, function: Callable[..., Any], *args: Any, timeout_s: float | None = None, **kwargs: Any) -> Any:
-        self.asked.append(function.__name__)
-        if self.fails:
-            raise self.fails.pop()
-        match function.__name__, args:
-            case "read_live_rows", ():
-                return dict(self.rows)
-            case "read_detached_rows", ():
-                return {session_id: row for session_id, row in self.rows.items() if row["state"] == "detached"}
-            case "read_finals", (session_id, after):
-                return [each for each in self.finals.get(session_id, []) if each["segment"] > after]
-            case "read_has_ended", (session_id,):
-                return session_id in self.over
-        raise AssertionError(function)
-
-
-class Site:
-    """One process that speaks and one that watches, joined by the channel layer."""
-
-    def __init__(self, *, layer_reaches_all: bool = True) -> None:
-        clock = asyncio.get_running_loop().time
-        self.nudges = 0
-        self.sessions: dict[str, LiveTranscription] = {}
-        self.database = MemoryDatabase()
-        self.publisher = LivePublisher(uuid.uuid4(), self.sessions, on_stop_nudge=self._on_nudge, clock=clock)
-        self.views = LiveViews(self.database, capacity=10, layer_reaches_all=layer_reaches_all, clock=clock)
-
-    async def __aenter__(self) -> Self:
-        await self.publisher.start()
-        self._ticking = asyncio.create_task(self._tick())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._ticking.cancel()
-        await asyncio.gather(self._ticking, return_exceptions=True)
-        await self.views.aclose()
-        await self.publisher.aclose()
-
-    def hold(self, session: LiveSession) -> None:
-        self.sessions[session.live.public_id] = session.live
-
-    def store(self, session: LiveSession) -> None:
-        """What the database has of a session."""
-        self.database.finals[session.live.public_id] = [
-            build_final(event.segment, event.result) for event in session.finals
-        ]
-
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            self.publisher.tick()
-
-    async def _on_nudge(self) -> None:
-        self.nudges += 1
 
 
 class Viewer:
@@ -120,7 +46,7 @@ class Viewer:
 
 
 def has_row(frame: Frame) -> bool:
-    return bool(frame.get("sessions") or frame.get("row"))
+    return bool(frame.get("sessions"))
 
 
 # All live sessions
@@ -260,160 +186,6 @@ async def test_a_stop_nudge_reaches_the_process_that_holds_sessions() -> None:
     assert site.nudges == 1
 
 
-# One session
-
-
-@in_virtual_time
-async def test_the_view_of_a_session_has_all_its_finals_in_order() -> None:
-    async with Site() as site, LiveSession() as session:
-        stream = await session.opened()
-        site.hold(session)
-        stream.say(final("zero"), final("one"))
-        await asyncio.sleep(1)
-        site.store(session)
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        snapshot = await viewer.next(lambda frame: frame["event"] == "snapshot")
-        stream.say(final("two"))
-        await viewer.next(lambda frame: frame["finals"])
-        stream.say(final("three"), interim("fo"))
-        last = await viewer.next(lambda frame: frame["finals"])
-        session.stop()
-
-    assert [each["text"] for each in snapshot["finals"]] == ["zero", "one"]
-    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == [0, 1, 2, 3]
-    assert last["row"]["interim"] == "fo"
-
-
-@in_virtual_time
-async def test_segments_that_are_on_the_page_already_are_not_told_again() -> None:
-    async with Site() as site, LiveSession() as session:
-        stream = await session.opened()
-        site.hold(session)
-        stream.say(final("zero"), final("one"), final("two"))
-        await asyncio.sleep(1)
-        site.store(session)
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True, after=1))
-        await viewer.next(lambda frame: frame["finals"])
-        await viewer.next(lambda frame: frame["row"])
-        session.stop()
-
-    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == [2]
-
-
-@in_virtual_time
-async def test_finals_that_were_missed_are_read_from_the_database() -> None:
-    async with Site() as site, LiveSession() as session:
-        stream = await session.opened()
-        site.hold(session)
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        await viewer.next(lambda frame: frame["row"])
-        # More finals between two ticks than anybody remembers.
-        stream.say(*(final(f"final {number}") for number in range(100)))
-        await session.until(Final, 100)
-        site.store(session)
-        while sum(len(frame["finals"]) for frame in viewer.frames) < 100:
-            await viewer.next(lambda frame: frame["finals"])
-        session.stop()
-
-    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == list(range(100))
-
-
-@in_virtual_time
-async def test_a_final_whose_message_was_lost_is_read_although_no_other_follows() -> None:
-    async with Site() as site:
-        viewer = Viewer(site.views.open(session_id="some", captions=True))
-        await viewer.next(lambda frame: frame["event"] == "snapshot")
-        site.database.finals["some"] = [build_final(0, final("zero"))]
-        row = database_row("some", "zero")
-        message = {"worker": "other", "seq": 1, "whole": True, "rows": [row], "finals": {}, "ended": []}
-        layer: Any = get_channel_layer()
-        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", "delta": json.dumps(message)})
-        frame = await viewer.next(lambda frame: frame["finals"])
-
-    assert [each["text"] for each in frame["finals"]] == ["zero"]
-
-
-@in_virtual_time
-async def test_a_slow_viewer_of_a_session_gets_all_finals_again() -> None:
-    async with Site() as site, LiveSession() as session:
-        stream = await session.opened()
-        site.hold(session)
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        await viewer.next(lambda frame: frame["row"])
-        for number in range(2 * MAX_FRAMES_WAITING):
-            session.live.feed(SPEECH[:32])
-            stream.say(final(f"final {number}"))
-            await asyncio.sleep(TICK_S)
-            site.store(session)
-        before = len(viewer.frames)
-        total = 2 * MAX_FRAMES_WAITING
-        await viewer.next(lambda frame: frame["finals"] and frame["finals"][-1]["segment"] == total - 1)
-        session.stop()
-
-    page: dict[int, str] = {}
-    for frame in viewer.frames[before:]:
-        if frame["event"] == "snapshot":
-            page.clear()
-        page |= {each["segment"]: each["text"] for each in frame["finals"]}
-    assert sorted(page) == list(range(total))
-
-
-@in_virtual_time
-async def test_the_end_of_a_session_is_told_with_its_last_finals() -> None:
-    async with Site() as site, LiveSession() as session:
-        stream = await session.opened()
-        site.hold(session)
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        await viewer.next(lambda frame: frame["row"])
-        stream.say(final("zero"), interim("one"))
-        session.stop()
-        await session.ended()
-        site.store(session)
-        site.sessions.clear()
-        await viewer.next(lambda frame: frame["ended"])
-
-    assert [each["text"] for frame in viewer.frames for each in frame["finals"]] == ["zero", "one"]
-
-
-@in_virtual_time
-async def test_a_session_that_ended_before_anybody_watched_is_told_as_ended() -> None:
-    async with Site() as site:
-        site.database.over.add("my-id")
-        site.database.finals["my-id"] = [build_final(0, final("zero"))]
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        frame = await viewer.next(lambda frame: frame["ended"])
-
-    assert [each["text"] for each in frame["finals"]] == ["zero"]
-
-
-@in_virtual_time
-async def test_a_session_that_nobody_tells_of_is_noticed_when_it_ends() -> None:
-    async with Site() as site:
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        first = await viewer.next(lambda _frame: True)
-        await asyncio.sleep(3)
-        site.database.over.add("my-id")
-        await viewer.next(lambda frame: frame["ended"])
-
-    assert first["ended"] is False
-
-
-@in_virtual_time
-async def test_a_database_that_fails_once_costs_a_frame_and_no_final() -> None:
-    async with Site() as site, LiveSession() as session:
-        stream = await session.opened()
-        site.hold(session)
-        stream.say(final("zero"))
-        await asyncio.sleep(1)
-        site.store(session)
-        site.database.fails = [TimeoutError(), TimeoutError()]
-        viewer = Viewer(site.views.open(session_id="my-id", captions=True))
-        frame = await viewer.next(lambda frame: frame["finals"])
-        session.stop()
-
-    assert (frame["event"], frame["finals"][0]["text"]) == ("snapshot", "zero")
-
-
 # Sessions whose client may still come back
 
 
@@ -456,23 +228,13 @@ async def test_a_session_whose_client_leaves_and_returns_never_goes_from_the_lis
 
 
 @in_virtual_time
-async def test_a_page_of_a_session_is_told_that_its_client_is_away() -> None:
-    async with Site() as site:
-        site.database.rows = {"away": database_row("away", "hello", "detached")}
-        viewer = Viewer(site.views.open(session_id="away", captions=True))
-        frame = await viewer.next(lambda frame: frame["row"])
-
-    assert (frame["row"]["state"], frame["ended"]) == ("detached", False)
-
-
-@in_virtual_time
 async def test_what_an_older_holder_says_late_does_not_end_what_another_took() -> None:
     async with Site() as site, LiveSession() as session:
         await session.opened()
         site.hold(session)
         viewer = Viewer(site.views.open(captions=True))
         await viewer.next(has_row)
-        late = {"worker": "older", "seq": 1, "whole": False, "rows": [], "finals": {}, "ended": ["my-id"]}
+        late = {"worker": "older", "seq": 1, "whole": False, "rows": [], "ended": ["my-id"]}
         layer: Any = get_channel_layer()
         await layer.group_send(VIEWS_GROUP, {"type": "live.delta", "delta": json.dumps(late)})
         await asyncio.sleep(5)
@@ -483,17 +245,6 @@ async def test_what_an_older_holder_says_late_does_not_end_what_another_took() -
 
 
 # Without a layer that reaches all
-
-
-def database_row(session_id: str, text: str, state: str = "live") -> Frame:
-    return {
-        "session_id": session_id,
-        "state": state,
-        "final": text,
-        "interim": "",
-        "captions_hidden": False,
-        "segments": 1,
-    }
 
 
 @in_virtual_time
@@ -512,19 +263,6 @@ async def test_without_a_shared_layer_the_database_is_read_each_second() -> None
     assert found["sessions"][0]["final"] == "hello"
     assert took_s <= 1.5
     assert ended["ended"] == ["elsewhere"]
-
-
-@in_virtual_time
-async def test_without_a_shared_layer_a_sessions_finals_come_from_the_database() -> None:
-    async with Site(layer_reaches_all=False) as site:
-        site.database.rows = {"elsewhere": database_row("elsewhere", "zero")}
-        site.database.finals["elsewhere"] = [build_final(0, final("zero"))]
-        viewer = Viewer(site.views.open(session_id="elsewhere", captions=True))
-        await viewer.next(lambda frame: frame["finals"])
-        site.database.finals["elsewhere"].append(build_final(1, final("one")))
-        await viewer.next(lambda frame: frame["finals"])
-
-    assert [each["segment"] for frame in viewer.frames for each in frame["finals"]] == [0, 1]
 
 
 @in_virtual_time

@@ -52,8 +52,8 @@ class Watched:
         """Wait until the page was told these words."""
         async with asyncio.timeout(NEWS_TIMEOUT_S):
             while True:
-                frame: dict[str, Any] = json.loads(await self.page.recv())
-                if any(final["text"] == words for final in frame.get("finals", ())):
+                message: dict[str, Any] = json.loads(await self.page.recv())
+                if any(segment.get("text") == words for segment in [message, *message.get("segments", ())]):
                     return
 
 
@@ -66,7 +66,7 @@ async def watched(data_dir: Path, session_id: str) -> AsyncIterator[tuple[Watche
             watched = Watched(server, session_id)
             async with watched.client:
                 await watched.client.start()
-                async with connect(server.socket_url(f"/ws/sessions/{session_id}/")) as watched.page:
+                async with connect(server.socket_url(f"/api/v1/sessions/{session_id}/events")) as watched.page:
                     await watched.sees(await watched.say())
                     yield watched, proxy
                 assert await watched.client.stop() == 1000

@@ -124,7 +124,7 @@ def test_a_live_session_has_the_live_page_and_an_ended_one_its_transcript() -> N
     client = client_of(make_user(*ALL_PERMISSIONS))
     live = make_session("still talking", state=State.LIVE, next_seq=1)
     answer = client.get(page_of(live))
-    assert f"/ws/sessions/{live.public_id}/" in answer.content.decode()
+    assert f"/api/v1/sessions/{live.public_id}/events" in answer.content.decode()
     assert answer.context["last_index"] == 0
     assert "data-transcript" in client.get(page_of(make_session("done"))).content.decode()
 
@@ -186,7 +186,7 @@ def test_the_page_of_a_session_whose_client_is_away_says_until_when_it_may_come_
     text = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session)).content.decode()
     assert "Waiting for the client to come back, until" in text
     assert until.isoformat() in text
-    assert f"/ws/sessions/{session.public_id}/" in text
+    assert f"/api/v1/sessions/{session.public_id}/events" in text
 
 
 def test_a_session_whose_client_is_away_is_stopped_at_once() -> None:
