@@ -6,9 +6,11 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
 from transcription import views
+from transcription.api_page import api_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.record, name="record"),
+    path("api/", api_page, name="api_page"),
     path("console/", views.live, name="live"),
     path("console/numbers/", views.numbers, name="numbers"),
     path("console/health/", views.health, name="health"),

@@ -16,6 +16,7 @@ import * as words from "./record-words.js";
 import { FileRecording, MicrophoneRecording, RecoveredRecording } from "./recording.js";
 import { Recovery } from "./recovery.js";
 import { recall, remember } from "./storage.js";
+import { makeSessionId } from "./session-id.js";
 import { Shortcuts } from "./shortcuts.js";
 import { TranscriptionSocket } from "./transcription-socket.js";
 
@@ -490,11 +491,5 @@ const NOTICES = {
   buffer_full: (detail, recording) => words.bufferFullNotice(detail, recording),
   microphone_lost: (_, recording) => words.microphoneLostNotice(recording.capturedMs),
 };
-
-/** 128 random bits. `crypto.randomUUID` is missing where the address is not secure, and files may be sent from there. */
-function makeSessionId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 new RecordPage(document.querySelector("[data-record]")).connect();

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import json
 import signal
 import subprocess
 import sys
-import wave
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from examples.speech_client import ConnectionLost, Event, SpeechError, transcribe
-from speechsite.config import BASE_DIR
 from speechsite.tests.served import Served, manage
-from transcription.tests.speech_clips import SAMPLE_RATE_HZ, Clip, load_clip
+from transcription.tests.example_programs import EXAMPLES, NODE, TIMEOUT_S, path_with_websocat, run, wav_of
+from transcription.tests.speech_clips import SAMPLE_RATE_HZ, load_clip
 
-EXAMPLES = BASE_DIR / "examples"
-TIMEOUT_S = 45
 CHUNK_BYTES = 3200
 
 # The first test of a run also waits for the recogniser and the service to start.
@@ -39,27 +36,6 @@ def served(data_dir: Path, **settings: str) -> Iterator[Served]:
     manage("migrate", data_dir=data_dir, **settings).check_returncode()
     with Served(data_dir, **settings) as service:
         yield service
-
-
-def run(*arguments: str | Path, key: str = "", stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        arguments,
-        input=stdin,
-        env={**os.environ, "PYTHON": sys.executable, "SPEECHSITE_API_KEY": key},
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-
-
-def wav_of(clip: Clip, folder: Path) -> Path:
-    path = folder / f"{clip.name}.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes(clip.pcm)
-    return path
 
 
 @pytest.fixture
@@ -83,8 +59,71 @@ def test_the_shortest_client_prints_what_was_said(service: Served, question: Pat
     assert "natural language processing" in done.stdout.decode().lower()
 
 
-def test_the_shortest_client_is_short() -> None:
-    assert len((EXAMPLES / "shortest_client.py").read_text().splitlines()) <= 25
+@pytest.mark.parametrize(
+    ("name", "lines"), [("shortest_client.py", 32), ("node_client.mjs", 40), ("shortest_page.html", 50)]
+)
+def test_short_programs_are_short(name: str, lines: int) -> None:
+    assert len((EXAMPLES / name).read_text().splitlines()) <= lines
+
+
+@pytest.mark.parametrize("program", [(sys.executable, "shortest_client.py"), (*NODE, "node_client.mjs")])
+def test_short_clients_take_a_key_and_say_why_they_were_refused(
+    service: Served, question: Path, program: tuple[str, ...]
+) -> None:
+    *command, name = program
+    done = run(*command, EXAMPLES / name, question, socket_url(service), key="spk_00000000_no-key-of-ours")
+    assert done.returncode == 1
+    assert b"This key is not valid." in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_the_node_client_prints_what_was_said(service: Served, question: Path) -> None:
+    done = run(*NODE, EXAMPLES / "node_client.mjs", question, socket_url(service))
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode() == "What is natural language processing?\n"
+
+
+def test_the_shell_streams_with_websocat(service: Served, question: Path, tmp_path: Path) -> None:
+    path = path_with_websocat(tmp_path)
+    done = run("/bin/sh", EXAMPLES / "websocat.sh", question, socket_url(service), path=path)
+    assert done.returncode == 0, done.stderr.decode()
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["text"] for event in events if event.get("is_final")] == ["What is natural language processing?"]
+    assert events[-1]["event"] == "transcription_stopped"
+
+
+@pytest.fixture(scope="module")
+def key(service: Served) -> str:
+    printed = manage("create_api_key", "examples", "--quiet", data_dir=service.data_dir).stdout.strip()
+    assert printed
+    return printed
+
+
+def test_the_shell_uploads_a_recording(service: Served) -> None:
+    done = run("/bin/sh", EXAMPLES / "upload.sh", load_clip("riva-en-us-sample").path, "srt", service.url)
+    assert done.returncode == 0, done.stderr.decode()
+    assert " --> " in done.stdout.decode()
+    assert "\nWhat is natural language processing?\n" in done.stdout.decode()
+
+
+def test_openais_library_uploads_a_recording(service: Served, key: str) -> None:
+    done = run(sys.executable, EXAMPLES / "upload.py", load_clip("riva-en-us-sample").path, service.url, key=key)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "What is natural language processing?" in done.stdout.decode()
+
+
+def test_deepgrams_library_streams_a_recording(service: Served, question: Path, key: str) -> None:
+    done = run(sys.executable, EXAMPLES / "deepgram_live.py", question, service.url, key=key)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode() == "what is natural language processing\n"
+
+
+def test_curl_makes_a_session_and_reads_what_was_said_in_another(service: Served, question: Path) -> None:
+    run(sys.executable, EXAMPLES / "shortest_client.py", question, socket_url(service)).check_returncode()
+    done = run("/bin/sh", EXAMPLES / "curl.sh", service.url)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b'"websocket_url"' in done.stdout
+    assert b" --> " in done.stdout
 
 
 def test_the_speech_client_prints_the_finals_of_a_file(service: Served, question: Path) -> None:

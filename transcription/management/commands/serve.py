@@ -158,7 +158,7 @@ class Command(BaseCommand):
         for name, where in (
             ("console", f"{site}/console/"),
             ("admin", f"{site}/admin/"),
-            ("API", f"{site}{config.api_v1_str}/docs"),
+            ("API", f"{site}/api/"),
             ("recogniser", recogniser),
         ):
             self._say(f"  {name:<12} {where}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,9 +32,9 @@ class _QuietHandler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving_examples() -> Iterator[str]:
-    """The folder `examples/` as another web server would serve it, at an origin of its own."""
-    handler = functools.partial(_QuietHandler, directory=str(BASE_DIR / "examples"))
+def serving(folder: Path) -> Iterator[str]:
+    """A folder as another web server would serve it, at an origin of its own."""
+    handler = functools.partial(_QuietHandler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -44,8 +46,14 @@ def serving_examples() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def examples_url() -> Iterator[str]:
-    with serving_examples() as url:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of `examples/` as somebody took them to a site of their own."""
+    return shutil.copytree(BASE_DIR / "examples", tmp_path_factory.mktemp("site") / "examples")
+
+
+@pytest.fixture(scope="module")
+def examples_url(examples: Path) -> Iterator[str]:
+    with serving(examples) as url:
         yield url
 
 
@@ -77,6 +85,26 @@ def test_the_page_of_another_site_shows_what_is_said(
     assert '"state": "completed"' in service.get("/api/v1/sessions")[1]
 
 
+def test_the_shortest_page_runs_on_another_site_as_it_was_copied(
+    service: Served, examples: Path, examples_url: str, speaking_browser: Browser, watch: Watch
+) -> None:
+    with speaking_browser.new_context(permissions=["clipboard-read", "clipboard-write", "microphone"]) as context:
+        context.set_default_timeout(ACTION_TIMEOUT_MS)
+        page = context.new_page()
+        page.goto(f"{service.url}/api/")
+        page.click("#tab-code")
+        page.click("#code-browser")
+        page.click("[data-code-copy]")
+        expect(page.locator("[data-code-copy]")).to_have_text("Copied")
+        (examples / "copied.html").write_text(page.evaluate("navigator.clipboard.readText()"))
+        watch.follow(page)
+        watch.expect("favicon.ico")
+        page.goto(f"{examples_url}/copied.html")
+        page.click("#start")
+        expect(page.locator("#final")).to_contain_text("can do for your country", timeout=WORDS_TIMEOUT_MS)
+        page.click("#stop")
+
+
 def test_the_page_of_another_site_goes_on_after_a_lost_connection(
     service: Served, examples_url: str, speaking_browser: Browser, watch: Watch
 ) -> None:
@@ -102,7 +130,7 @@ def test_the_page_of_another_site_goes_on_after_a_lost_connection(
 def test_the_page_of_a_site_that_is_not_allowed_is_told(
     service: Served, speaking_browser: Browser, watch: Watch
 ) -> None:
-    with serving_examples() as other_url, speaking_browser.new_context() as context:
+    with serving(BASE_DIR / "examples") as other_url, speaking_browser.new_context() as context:
         page = context.new_page()
         watch.follow(page)
         # The browser itself says in its console that the service did not allow the request.
