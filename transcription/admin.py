@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from simple_history.admin import SimpleHistoryAdmin
 
-from transcription import access, services
+from transcription import access, admin_keys, services
 from transcription.admin_display import (
     console_address,
     console_link,
@@ -44,7 +44,7 @@ from transcription.admin_filters import ConfidenceFilter, DialectFilter, EditedF
 from transcription.admin_lists import MAX_FOUND, CappedListMixin, SegmentList
 from transcription.corrections import keep_machine_version
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
-from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment, Worker
+from transcription.models import TranscriptionSession, TranscriptSegment, Worker
 from transcription.search import search_segments, search_sessions
 
 ROWS_PER_PAGE = 50
@@ -52,6 +52,8 @@ MAX_STOPPED_AT_ONCE = 200
 # Of a term in the names of users.
 MAX_USERS_FOUND = 100
 METADATA_TERM = re.compile(r"([\w.-]{1,200}):(.{1,200})")
+
+__all__ = ["admin_keys"]
 
 admin.site.site_header = settings.CONFIG.project_name
 admin.site.site_title = settings.CONFIG.project_name
@@ -482,53 +484,6 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
     @admin.display(description=gettext_lazy("machine text"))
     def machine_text(self, segment: TranscriptSegment) -> str:
         return paragraph(segment.asr_text)
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
-    list_display = ("name", "shown_prefix", "owner", "created_at", "last_used_at")
-    list_filter = (("last_used_at", admin.EmptyFieldListFilter), ("owner", admin.RelatedOnlyFieldListFilter))
-    search_fields = ("name", "prefix", "owner__username")
-    date_hierarchy = "created_at"
-    list_select_related = ("owner",)
-    list_per_page = ROWS_PER_PAGE
-    show_full_result_count = False
-    show_facets = ShowFacets.ALLOW
-    autocomplete_fields = ("owner",)
-
-    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        if obj is None:
-            return ("name", "owner")
-        return ("name", "shown_prefix", "owner", "created_at", "last_used_at")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        """The owner decides what a key reaches, so it is settled with the key."""
-        return () if obj is None else ("shown_prefix", "owner", "created_at", "last_used_at")
-
-    @admin.display(description=gettext_lazy("key"), ordering="prefix")
-    def shown_prefix(self, key: ApiKey) -> str:
-        return f"spk_{key.prefix}_…"
-
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm[Any], change: bool) -> None:
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        key, text = ApiKey.create(obj.name, obj.owner)
-        obj.__dict__.update(key.__dict__)
-        # For the answer to this very request; it is kept nowhere.
-        request.new_key_text = text  # type: ignore[attr-defined]
-
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("The key %(name)s was made") % {"name": obj.name},
-            "key": obj,
-            "key_text": request.new_key_text,  # type: ignore[attr-defined]
-            "opts": self.opts,
-            "api_address": request.build_absolute_uri(settings.CONFIG.api_v1_str),
-        }
-        response = TemplateResponse(request, "admin/transcription/apikey/created.html", context)
-        return response
 
 
 @admin.register(Worker)

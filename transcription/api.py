@@ -28,6 +28,7 @@ from transcription.api_idempotency import idempotent
 from transcription.api_models import router as models
 from transcription.api_schemas import ErrorAnswer, HealthAnswer, StartAnswer, StartRequest
 from transcription.api_sessions import router as sessions
+from transcription.api_tokens import router as tokens
 from transcription.api_usage import router as usage
 from transcription.auth import issue_start_token
 from transcription.models import TranscriptionSession
@@ -119,7 +120,7 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 
 # The other operations, a router for each kind of object.
-for router in (sessions, export, models, usage, webhooks):
+for router in (sessions, export, models, tokens, usage, webhooks):
     api.add_router("", router)
 
 

@@ -44,11 +44,12 @@ class Login(AuthBase):
         return request_principal(request)
 
 
-def principal_of(request: HttpRequest, scope: Scope) -> Principal:
+def principal_of(request: HttpRequest, *scopes: Scope) -> Principal:
     """Whom this request's credentials stand for; every operation but the open ones has one.
 
-    Raises NotAllowed for a key that may not be used for scope.
+    Raises NotAllowed for a key that may not be used for all of the scopes.
     """
     principal: Principal = request.auth  # type: ignore[attr-defined]  # set by the framework from our auth
-    require_scope(principal, scope)
+    for scope in scopes:
+        require_scope(principal, scope)
     return principal

@@ -20,8 +20,17 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from speechsite.config import get_config
 from transcription import access, api_errors, services
-from transcription.auth import request_principal
-from transcription.errors import NotAllowed, NotAuthenticated, NotFound, SessionTaken, TranscriptionError
+from transcription.api_errors import error_response
+from transcription.auth import SAFE_METHODS, request_principal
+from transcription.errors import (
+    AtCapacity,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    SessionTaken,
+    TooFast,
+    TranscriptionError,
+)
 from transcription.exports import CONTENT_TYPES, transcript_response
 from transcription.ledger_view import view_ledger
 from transcription.models import TranscriptionSession, TranscriptSegment
@@ -31,6 +40,7 @@ from transcription.page_words import TONES, end_in_words
 from transcription.principals import Principal
 from transcription.process import get_process
 from transcription.riva.offer import ANY_LANGUAGE, RivaModel
+from transcription.scopes import Scope
 from transcription.session_list import (
     SEGMENTS_PER_PART,
     SessionFilterForm,
@@ -60,13 +70,20 @@ def page(view: View) -> View:
     @functools.wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            return view(request, request_principal(request), *args, **kwargs)
+            principal = request_principal(request)
+            access.require_scope(
+                principal, Scope.SESSIONS_READ if request.method in SAFE_METHODS else Scope.SESSIONS_WRITE
+            )
+            return view(request, principal, *args, **kwargs)
         except NotAuthenticated:
             return redirect_to_login(request.get_full_path())
         except NotFound as error:
             raise Http404(error.message) from None
         except NotAllowed as error:
             raise PermissionDenied(error.message) from None
+        except (TooFast, AtCapacity) as error:
+            # Only what comes with a key is counted, and that is a program.
+            return error_response(error)
 
     return never_cache(wrapped)
 

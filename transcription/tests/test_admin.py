@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 from model_bakery import baker
 
-from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment, Worker
+from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment, UsageDay, Worker
 from transcription.tests.rows import make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -27,6 +28,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 SESSIONS = "/admin/transcription/transcriptionsession/"
 SEGMENTS = "/admin/transcription/transcriptsegment/"
 KEYS = "/admin/transcription/apikey/"
+USAGE = "/admin/transcription/usageday/"
 
 
 def logged_in(*permissions: str, **fields: Any) -> Client:
@@ -92,6 +94,8 @@ def test_every_page_opens_and_has_nothing_inline(boss: Client) -> None:
         f"{SEGMENTS}{segment.pk}/history/",
         KEYS,
         f"{KEYS}add/",
+        f"{KEYS}{ApiKey.objects.get().pk}/change/",
+        USAGE,
         "/admin/transcription/worker/",
     ]
     for address in addresses:
@@ -102,7 +106,7 @@ def test_every_page_opens_and_has_nothing_inline(boss: Client) -> None:
 def test_only_the_models_that_people_look_after_are_there(boss: Client) -> None:
     html = page(boss, "/admin/")
     models = set(re.findall(r"/admin/transcription/(\w+)/", html))
-    assert models == {"transcriptionsession", "transcriptsegment", "apikey", "worker"}
+    assert models == {"transcriptionsession", "transcriptsegment", "apikey", "usageday", "worker"}
 
 
 def test_the_first_page_has_four_numbers(boss: Client) -> None:
@@ -378,26 +382,96 @@ def test_a_segment_cannot_be_added_or_deleted_alone(boss: Client) -> None:
 
 def test_a_new_key_is_shown_once_with_something_to_try(boss: Client) -> None:
     owner = make_user()
-    response = boss.post(f"{KEYS}add/", {"name": "billing", "owner": str(owner.pk)})
+    limits = {"max_sessions": "3", "rate_limit": "0", "monthly_minutes": "60"}
+    scopes = {"scopes": ["transcribe", "metrics"]}
+    response = boss.post(f"{KEYS}add/", {"name": "billing", "owner": str(owner.pk), **limits, **scopes})
     html = response.content.decode()
     found = re.search(r'id="key-text"[^>]*>(spk_[^<]+)<', html)
     assert found is not None
     key = ApiKey.find(found.group(1))
     assert key is not None
-    assert (key.name, key.owner) == ("billing", owner)
+    assert (key.name, key.owner, key.scopes) == ("billing", owner, ["metrics", "transcribe"])
+    assert (key.max_sessions, key.rate_limit, key.monthly_minutes, key.expires_at) == (3, 0, 60, None)
     assert "no-store" in response["Cache-Control"]
     assert f"Bearer {found.group(1)}" in html
     assert found.group(1) not in page(boss, KEYS)
     assert found.group(1) not in page(boss, f"{KEYS}{key.pk}/change/")
     assert LogEntry.objects.get().object_id == str(key.pk)
+    assert found.group(1).rsplit("_", 1)[1] not in str(list(LogEntry.objects.values()) + list(Session.objects.values()))
+    assert key.digest not in html + page(boss, f"{KEYS}{key.pk}/change/")
 
 
 def test_the_owner_of_a_key_is_settled_with_it(boss: Client) -> None:
     key, text = ApiKey.create("app", owner=make_user())
-    boss.post(f"{KEYS}{key.pk}/change/", {"name": "renamed", "owner": str(make_user().pk)})
+    fields = {"name": "renamed", "owner": str(make_user().pk), "scopes": "metrics"}
+    limits = {"max_sessions": "1", "rate_limit": "2", "monthly_minutes": "3"}
+    assert boss.post(f"{KEYS}{key.pk}/change/", fields | limits).status_code == 302
     again = ApiKey.find(text)
     assert again is not None
-    assert (again.name, again.owner) == ("renamed", key.owner)
+    assert (again.name, again.owner, again.scopes) == ("renamed", key.owner, ["metrics"])
+    assert (again.max_sessions, again.rate_limit, again.monthly_minutes) == (1, 2, 3)
+
+
+def test_a_key_without_any_scope_is_not_made(boss: Client) -> None:
+    limits = {"max_sessions": "0", "rate_limit": "0", "monthly_minutes": "0"}
+    assert boss.post(f"{KEYS}add/", {"name": "of no use", **limits}).status_code == 200
+    assert not ApiKey.objects.exists()
+
+
+def test_the_usual_scopes_of_a_new_key_are_ticked(boss: Client) -> None:
+    boxes = re.findall(r"<input type=\"checkbox\" name=\"scopes\"[^>]*>", page(boss, f"{KEYS}add/"))
+    assert len(boxes) == 5
+    assert [re.search(r'value="([^"]+)"', box)[1] for box in boxes if "checked" in box] == [  # type: ignore[index]
+        "transcribe",
+        "sessions:read",
+        "sessions:write",
+    ]
+
+
+def revoke(client: Client, *keys: ApiKey, **more: str) -> Any:
+    return client.post(KEYS, {"action": "revoke_keys", "_selected_action": [key.pk for key in keys], **more})
+
+
+def test_keys_are_revoked_after_a_question(boss: Client) -> None:
+    key, text = ApiKey.create("lost")
+    other, _text = ApiKey.create("other")
+    asked = revoke(boss, key).content.decode()
+    assert "Revoke 1 key" in asked
+    assert f"spk_{key.prefix}" in asked
+    key.refresh_from_db()
+    assert key.revoked_at is None
+    assert revoke(boss, key, confirmed="yes").status_code == 302
+    html = page(boss, KEYS)
+    assert "1 key is revoked." in html
+    assert ">Revoked</span>" in html
+    assert [one.name for one in ApiKey.objects.filter(revoked_at=None)] == [other.name]
+    revoke(boss, key, confirmed="yes")
+    assert "revoked before" in page(boss, KEYS)
+    assert "lost" not in page(boss, f"{KEYS}?state=active")
+    assert text not in html
+
+
+def test_only_who_may_change_keys_revokes_them() -> None:
+    viewer = make_user(is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    client = Client()
+    client.force_login(viewer)
+    key, _text = ApiKey.create("app")
+    assert "revoke_keys" not in page(client, KEYS)
+    revoke(client, key, confirmed="yes")
+    key.refresh_from_db()
+    assert key.revoked_at is None
+
+
+def test_usage_by_day_is_only_looked_at(boss: Client) -> None:
+    user = make_user()
+    key, _text = ApiKey.create("app", user)
+    day = UsageDay.objects.create(day="2026-02-01", api_key=key, sessions=7, audio_ms=65_000)
+    html = page(boss, USAGE)
+    assert user.username in html
+    assert "1:05" in html
+    assert boss.get(f"{USAGE}add/").status_code == 403
+    assert boss.post(f"{USAGE}{day.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_workers_are_only_looked_at(boss: Client) -> None:
