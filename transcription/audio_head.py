@@ -56,7 +56,7 @@ class HeadReader:
         if not self._format.has_constant_rate:
             self._check_container()
             return Head(self._held)
-        if self._held[:4] in (b"RIFF", b"RIFX", b"RF64") and self._held[8:12] == b"WAVE":
+        if _is_wav(self._held):
             return self._skip_wav_header(last)
         mpeg_frame_bytes = _mpeg_frame_bytes(self._held)
         if mpeg_frame_bytes and not last and len(self._held) < mpeg_frame_bytes + MPEG_HEADER_BYTES:
@@ -115,6 +115,11 @@ class HeadReader:
         )
 
 
+def is_recording(data: bytes) -> bool:
+    """Whether bytes begin as a file does, and not as raw audio."""
+    return _is_wav(data) or data.startswith(tuple(MAGICS)) or data[4:8] == b"ftyp" or _is_mpeg_audio(data)
+
+
 def find_format(data: bytes, *, last: bool = False) -> AudioFormat | None:
     """What the first bytes of a recording say of its audio; None while more is needed.
 
@@ -137,6 +142,10 @@ def find_format(data: bytes, *, last: bool = False) -> AudioFormat | None:
     if found.encoding is None or found.channels not in CHANNELS or found.rate_hz not in RATES_HZ:
         raise BadAudio(f"The WAV header says {found}, which is not served.")
     return AudioFormat(found.encoding, found.rate_hz, found.channels)
+
+
+def _is_wav(data: bytes) -> bool:
+    return data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE"
 
 
 def _find_wav_format(data: bytes) -> bytes | None:

@@ -9,6 +9,7 @@ from transcription.audio import Encoding
 from transcription.dialects.listen_parameters import PARAMETERS, Treatment
 from transcription.dialects.listen_query import ListenQuery, shown
 from transcription.errors import BadConfig
+from transcription.languages import choose_language
 from transcription.options import parse_config
 
 ENCODINGS = {
@@ -19,6 +20,8 @@ ENCODINGS = {
     "opus": Encoding.OGGOPUS,
     "ogg-opus": Encoding.OGGOPUS,
 }
+# Others of Deepgram's: in a file, whatever its bytes begin with counts.
+IN_FILES_ONLY = ("linear32", "amr-nb", "amr-wb", "speex", "g729")
 G711_RATE_HZ = 8000
 CONTAINER_RATE_HZ = 16000
 # Deepgram's models, by the first part of their names: which of them is meant says nothing to another recogniser.
@@ -26,11 +29,6 @@ FOREIGN_MODELS = (
     "nova", "enhanced", "base", "general", "meeting", "phonecall", "finance", "conversationalai", "voicemail",
     "video", "medical", "drivethru", "automotive", "whisper", "flux", "custom",
 )  # fmt: skip
-# Recognisers list regions; clients of Deepgram often name the language alone.
-REGIONS = {
-    "ar": "ar-AR", "de": "de-DE", "en": "en-US", "es": "es-US", "fr": "fr-FR", "hi": "hi-IN", "it": "it-IT",
-    "ja": "ja-JP", "ko": "ko-KR", "nl": "nl-NL", "pt": "pt-BR", "ru": "ru-RU", "zh": "zh-CN",
-}  # fmt: skip
 # An utterance decoded for each breath has more wrong words than one that ends at a pause.
 MIN_ENDPOINTING_MS = 300
 KEYTERM_BOOST = 20.0
@@ -50,11 +48,13 @@ class ListenOptions:
     """What a client asked for.
 
     config: fields of TranscriptionConfig; those of the audio's format only where has_format: else the audio says it.
+    language: as it was asked for, for whoever knows what the recogniser offers.
     ends_utterances: whether a pause makes speech_final true. warnings: what is ignored or changed, and why.
     """
 
     config: dict[str, Any]
     has_format: bool = True
+    language: str = ""
     interim_results: bool = False
     punctuated: bool = False
     diarized: bool = False
@@ -73,7 +73,7 @@ def parse_options(text: str, *, is_file: bool = False) -> ListenOptions:
     """Read a query. Raises BadConfig with the parameter's name as `field`."""
     query = ListenQuery(text)
     warnings = _judge(query, is_file)
-    paragraphs = is_file and query.flag("paragraphs")
+    paragraphs = is_file and (query.flag("paragraphs") or query.flag("smart_format"))
     punctuated = query.flag("punctuate") or query.flag("smart_format") or paragraphs
     diarized = query.flag("diarize") or query.is_on("diarize_model")
     vad_events = not is_file and query.flag("vad_events")
@@ -82,13 +82,13 @@ def parse_options(text: str, *, is_file: bool = False) -> ListenOptions:
     endpointing_ms, ends_utterances = (None, True) if is_file else _endpointing(query, warnings)
     tags, extra = query.texts("tag"), _extra(query)
     config: dict[str, Any] = {
-        "language": _language(query),
+        "language": choose_language(query.text("language") or "", ()),
         "model": _model(query),
         # Their words say where an utterance begins and ends.
         "enable_interim_results": interim_results or vad_events or utterance_end_ms is not None,
         "words_in_interims": interim_results,
         "enable_automatic_punctuation": punctuated,
-        "max_alternatives": query.whole("alternatives", at_least=1, at_most=10) or 1,
+        "max_alternatives": (None if is_file else query.whole("alternatives", at_least=1, at_most=10)) or 1,
         "profanity_filter": query.flag("profanity_filter"),
         "verbatim_transcripts": not (query.flag("numerals") or query.flag("smart_format")),
         "speech_contexts": _speech_contexts(query),
@@ -97,10 +97,11 @@ def parse_options(text: str, *, is_file: bool = False) -> ListenOptions:
     }
     if endpointing_ms is not None:
         config["endpointing"] = {"stop_history": endpointing_ms}
-    audio = _audio(query)
+    audio = _audio(query, is_file)
     options = ListenOptions(
         config=config | (audio or {}),
         has_format=audio is not None,
+        language=query.text("language") or "",
         interim_results=interim_results,
         punctuated=punctuated,
         diarized=diarized,
@@ -149,11 +150,6 @@ def _check(options: ListenOptions) -> None:
         raise BadConfig(f"{name}: {error.message.partition(': ')[2]}", field=name) from None
 
 
-def _language(query: ListenQuery) -> str:
-    language = query.text("language") or "en-US"
-    return REGIONS.get(language.lower(), language)
-
-
 def _model(query: ListenQuery) -> str:
     model = query.text("model") or ""
     return "" if model.lower().partition("-")[0] in FOREIGN_MODELS else model
@@ -171,12 +167,14 @@ def _endpointing(query: ListenQuery, warnings: list[tuple[str, str]]) -> tuple[i
     return max(asked_ms, MIN_ENDPOINTING_MS), True
 
 
-def _audio(query: ListenQuery) -> dict[str, Any] | None:
+def _audio(query: ListenQuery, is_file: bool) -> dict[str, Any] | None:
     """The format as declared, None where the audio itself says it."""
     name = query.text("encoding")
     rate_hz = query.whole("sample_rate", at_least=8000, at_most=48000)
     channels = query.whole("channels", at_least=1, at_most=2) or 1
     if name is None:
+        return None
+    if is_file and name.lower() in IN_FILES_ONLY:
         return None
     encoding = ENCODINGS.get(name.lower())
     if encoding is None:
@@ -185,6 +183,9 @@ def _audio(query: ListenQuery) -> dict[str, Any] | None:
         # The container says it; what is declared beside it does not matter.
         rate_hz, channels = rate_hz or CONTAINER_RATE_HZ, channels
     elif rate_hz is None and encoding is Encoding.LINEAR_PCM:
+        if is_file:
+            # Usually a WAV.
+            return None
         raise BadConfig("sample_rate: linear16 needs it.", field="sample_rate")
     return {
         "encoding": str(encoding),

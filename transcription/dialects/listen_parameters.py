@@ -38,10 +38,12 @@ PARAMETERS: dict[str, Parameter] = {
     "channels": Parameter(H, H, "1 or 2; two are mixed into one"),
     "interim_results": Parameter(H, X, "false without it"),
     "punctuate": Parameter(H, H, "false without it; smart_format and paragraphs switch it on"),
-    "smart_format": Parameter(H, H, "punctuation, and numbers in digits where the recogniser writes them"),
+    "smart_format": Parameter(
+        H, H, "punctuation, numbers in digits where the recogniser writes them, paragraphs of a file"
+    ),
     "numerals": Parameter(H, H, "numbers in digits where the recogniser writes them"),
     "profanity_filter": Parameter(H, H, ""),
-    "alternatives": Parameter(H, H, "1-10"),
+    "alternatives": Parameter(H, X, "1-10; of a whole file there is one"),
     "keywords": Parameter(H, H, "word or word:boost; passed to the recogniser, 1 of Deepgram's as 20 of its"),
     "keyterm": Parameter(H, H, "a word or phrase, passed to the recogniser"),
     "diarize": Parameter(H, H, "words carry speaker where the recogniser tells speakers apart"),

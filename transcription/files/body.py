@@ -26,6 +26,7 @@ from transcription.options import clean_text
 # Between two pieces of a body.
 PIECE_TIMEOUT_S = 30.0
 WRITE_BYTES = 256 * 1024
+HEAD_BYTES = 4096
 # The disk is looked at again each so many bytes, for other uploads fill it too.
 CHECK_ROOM_EVERY_BYTES = 32 * 1024 * 1024
 # What multipart adds to a file: the other fields, and the lines around them.
@@ -44,12 +45,16 @@ class ClientGone(Exception):
 
 @dataclass(slots=True)
 class Upload:
-    """A received file, positioned at its beginning. stored_name: in the folder; "" for one without a name."""
+    """A received file, positioned at its beginning. stored_name: in the folder; "" for one without a name.
+
+    head_bytes: at the beginning, that did not come from the client.
+    """
 
     file: BinaryIO
     file_name: str = ""
     stored_name: str = ""
     size_bytes: int = 0
+    head_bytes: int = 0
 
     def close(self) -> None:
         self.file.close()
@@ -84,9 +89,15 @@ class Uploads:
         parse = functools.partial(_parse, headers, folder=self.folder, stored=stored)
         return await self._received(headers, receive, FORM_BYTES, parse)
 
-    async def raw(self, scope: Mapping[str, Any], receive: Receive) -> Upload:
-        """The whole body as a file; the caller closes it. Raises as form() does."""
-        return await self._received(_headers(scope), receive, 0, functools.partial(_copy, folder=self.folder))
+    async def raw(
+        self, scope: Mapping[str, Any], receive: Receive, *, head_of: Callable[[bytes], bytes] = lambda _first: b""
+    ) -> Upload:
+        """The whole body as a file; the caller closes it. Raises as form() does.
+
+        head_of: what to put before the body, told its first bytes (HEAD_BYTES, or all there are).
+        """
+        copy = functools.partial(_copy, folder=self.folder, head_of=head_of)
+        return await self._received(_headers(scope), receive, 0, copy)
 
     def discard(self, upload: Upload) -> None:
         """Close a file, and delete a stored one."""
@@ -248,11 +259,17 @@ def _parse(headers: Mapping[str, str], body: _Body, *, folder: UploadFolder, sto
             handler.abandon()
 
 
-def _copy(body: _Body, *, folder: UploadFolder) -> Upload:
+def _copy(body: _Body, *, folder: UploadFolder, head_of: Callable[[bytes], bytes]) -> Upload:
     writer = _Writer(folder, stored=False)
     is_complete = False
     try:
         upload = writer.begin("")
+        first = b""
+        while len(first) < HEAD_BYTES and (piece := body.read()):
+            first += piece
+        head = head_of(first[:HEAD_BYTES])
+        upload.head_bytes = len(head)
+        writer.write(head + first)
         while piece := body.read():
             writer.write(piece)
         upload.file.seek(0)

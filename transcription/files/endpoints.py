@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from transcription.files import openai_api
+from transcription.files import listen_api, openai_api
 from transcription.files.asgi import Endpoint
 
 file_endpoints: Mapping[str, Endpoint] = {
+    listen_api.PATH: listen_api.LISTEN,
     openai_api.PATH: openai_api.OPENAI_TRANSCRIPTIONS,
 }

@@ -58,6 +58,8 @@ class FileSession:
         self._running: asyncio.Task[None] | None = None
         self._feeding: asyncio.Task[None] | None = None
         self.stopped: Stopped | None = None
+        # That listens; "" where the recogniser does not say which.
+        self.model = ""
         self.live = make_live(self._on_event)
 
     async def __aenter__(self) -> Self:
@@ -117,6 +119,7 @@ class FileSession:
     def _on_event(self, event: Event) -> None:
         match event:
             case Started():
+                self.model = event.model
                 self._started.set_result(0)
             case Resumed():
                 self._started.set_result(event.audio_offset)

@@ -9,11 +9,11 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
-from speechsite.config import get_config
 from transcription.api_errors import error_response
 from transcription.database_threads import TooManyJobs
-from transcription.errors import MessageTooLarge, StorageUnavailable, TranscriptionError
+from transcription.errors import StorageUnavailable, TranscriptionError
 from transcription.exports import CONTENT_TYPES, write_transcript
+from transcription.files.advice import with_advice
 from transcription.files.asgi import Endpoint, Reply, Request
 from transcription.files.openai_answers import (
     build_delta,
@@ -49,7 +49,7 @@ async def answer(request: Request, reply: Reply) -> None:
                 return
             response = await _whole(file, options, request)
     except TranscriptionError as error:
-        raise _with_advice(error) from None
+        raise with_advice(error) from None
     finally:
         form.upload.close()
     await reply.send(response)
@@ -80,7 +80,7 @@ async def _events(file: OpenFile, options: OpenAIOptions) -> AsyncIterator[bytes
         yield server_sent(build_done(finals, options))
     except TranscriptionError as error:
         log.info("stream_of_file_failed", session_id=file.session.session_id, reason=error.reason)
-        yield server_sent(build_error(_with_advice(error)))
+        yield server_sent(build_error(with_advice(error)))
     yield DONE
 
 
@@ -100,21 +100,6 @@ async def _subtitles(request: Request, file: OpenFile, format: str) -> str:
 
 def _written(session_id: str, format: str) -> str:
     return "".join(write_transcript(TranscriptionSession.objects.get(public_id=session_id), format))
-
-
-def _with_advice(error: TranscriptionError) -> TranscriptionError:
-    """What is too long to be waited for is taken as a job."""
-    address = f"POST {get_config().api_v1_str}/jobs"
-    match error.reason:
-        case "audio_too_long":
-            said = _("%(message)s Send longer files to %(address)s.") % {"message": error.message, "address": address}
-        case "session_timeout":
-            said = _("The file took too long. Send it to %(address)s, where nobody waits for it.") % {
-                "address": address
-            }
-        case _:
-            return error
-    return MessageTooLarge(said, reason=error.reason, field="file")
 
 
 def openai_error(error: TranscriptionError) -> HttpResponse:

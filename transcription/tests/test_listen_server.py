@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 from deepgram import DeepgramClient
+from deepgram.core.api_error import ApiError
+from deepgram.errors import BadRequestError
+from deepgram.types import ListenV1Response
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -170,6 +174,67 @@ async def test_what_is_no_audio_is_told_and_closed(server: Server, key: str) -> 
             await socket.recv()
 
     assert (socket.close_code, socket.close_reason) == (1008, "DATA-0000")
+
+
+def test_a_whole_file_is_answered_with_its_transcript(server: Server, client: DeepgramClient) -> None:
+    recording = wav(spoken(10))
+    response = client.listen.v1.media.transcribe_file(
+        request=recording, model="nova-3", smart_format=True, utterances=True, tag=["call"]
+    )
+
+    assert isinstance(response, ListenV1Response)
+    [channel] = response.results.channels
+    [best] = channel.alternatives or []
+    assert best.transcript == " ".join(UTTERANCES)
+    assert len(best.words or []) == 10
+    assert [said.transcript for said in response.results.utterances or []] == UTTERANCES
+    assert response.metadata.sha256 == hashlib.sha256(recording).hexdigest()
+    assert response.metadata.duration == len(spoken(10)) / 32000
+    row = server.ended(response.metadata.request_id)
+    assert (row["state"], row["segment_count"]) == ("completed", 2)
+    assert [segment["text"] for segment in server.segments(response.metadata.request_id)] == UTTERANCES
+
+
+async def test_raw_audio_is_a_file_where_its_format_is_declared(server: Server, key: str) -> None:
+    pcm = spoken(5)
+    response = await new_async_client(server.served.url, key).listen.v1.media.transcribe_file(
+        request=pcm, encoding="linear16", request_options={"additional_query_parameters": {"sample_rate": 16000}}
+    )
+
+    assert isinstance(response, ListenV1Response)
+    [best] = response.results.channels[0].alternatives or []
+    assert best.transcript == UTTERANCES[0]
+    assert response.metadata.sha256 == hashlib.sha256(pcm).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("request_of", "message"),
+    [
+        (lambda media: media.transcribe_url(url="http://127.0.0.1/x.wav"), "send the file itself"),
+        (lambda media: media.transcribe_file(request=b"no audio" * 100), "not an audio file"),
+        (lambda media: media.transcribe_file(request=b""), ""),
+        (lambda media: media.transcribe_file(request=wav(spoken(1)), summarize="v2"), "summarize is not supported"),
+        (lambda media: media.transcribe_file(request=wav(spoken(1)), language="x!"), "language"),
+    ],
+    ids=["address", "no audio", "empty", "refused option", "bad option"],
+)
+def test_a_file_is_refused_with_a_reason(
+    client: DeepgramClient, request_of: Callable[[Any], Any], message: str
+) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        request_of(client.listen.v1.media)
+
+    assert message in caught.value.body["err_msg"]
+    assert caught.value.body["err_code"] == "Bad Request"
+    assert (caught.value.headers or {})["dg-request-id"] == caught.value.body["request_id"]
+
+
+def test_a_file_needs_a_key(server: Server) -> None:
+    with pytest.raises(ApiError) as caught:
+        new_client(server.served.url, "wrong").listen.v1.media.transcribe_file(request=wav(spoken(1)))
+
+    assert caught.value.status_code == 401
+    assert caught.value.body["err_code"] == "INVALID_AUTH"
 
 
 def test_no_key_and_no_query_is_in_the_log(server: Server, key: str) -> None:
