@@ -2,9 +2,9 @@
 
     python -m benchmarks.load --protocol native --port 8000 --streams 100 --key KEY
 
-Audio is one frame that is built once; every stream begins at a phase of its own. Added latency of a result: from the
-last byte of the audio that it covers being handed to the kernel to the result being parsed here. Prints one JSON
-document.
+Audio is one frame that is built once; every stream begins at a phase of its own, and ends its utterances at one. Added
+latency of a result: from the last byte of the audio that it covers being handed to the kernel to the result being
+parsed here. Prints one JSON document.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from benchmarks.speakers import PROTOCOLS, Heard, Load, Speaker
 
 CONNECT_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
+# Streams begin spread over this time, in which the scripted Riva gives each a final: people do not all end their
+# sentences in the same tenth of a second.
+BEGIN_WITHIN_S = 2.0
 # Connections are opened so many at a time: what is measured is speaking, not knocking.
 OPENING_AT_ONCE = 16
 
@@ -87,6 +90,8 @@ class Speaking:
         self._speakers = speakers
         self._chunk_s = load.chunk_ms / 1000
         self._load = load
+        # How many chunks later than the first stream one may begin.
+        self._latest = max(1, round(BEGIN_WITHIN_S / self._chunk_s))
         self._next = 0
         # How late each chunk was sent: this client's own trouble.
         self.late_s: list[float] = []
@@ -115,7 +120,9 @@ class Speaking:
     def _send(self) -> None:
         now_s = time.monotonic()
         while (due_s := self._due_s(self._next)) <= now_s:
-            self._speakers[self._next % len(self._speakers)].send_chunk()
+            turn, number = divmod(self._next, len(self._speakers))
+            if turn >= number % self._latest:
+                self._speakers[number].send_chunk()
             if due_s >= self._measured_from_s:
                 self.late_s.append(now_s - due_s)
             self._next += 1

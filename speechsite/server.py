@@ -118,7 +118,7 @@ def uvicorn_config(config: Config, open_files: int) -> uvicorn.Config:
     """open_files: how many this process may open."""
     return uvicorn.Config(
         application,
-        loop="uvloop",
+        loop="speechsite.loop:make_loop",
         http="httptools",
         ws=WebSocketProtocol,
         ws_max_size=WEBSOCKET_MESSAGE_FACTOR * largest_message_bytes(config),
