@@ -16,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 from transcription.access import require_scope
 from transcription.api_errors import MethodNotAllowed, request_id
 from transcription.auth import request_principal
-from transcription.client_secrets import mint_client_secret, new_session_id
+from transcription.client_secrets import lifetime_s, mint_client_secret
 from transcription.dialects.realtime_errors import error_body
 from transcription.dialects.realtime_secrets import join_secret
 from transcription.dialects.realtime_settings import (
@@ -41,35 +41,36 @@ from transcription.scopes import Scope
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024
-# How a client asks for a secret's lifetime. It is always the same here, and what applies stands in the answer.
-LIFETIME_FIELDS = frozenset({"client_secret", "expires_after"})
+# OpenAI's. Those of the older shape are for clients that connect at once.
+OLDER_LIFETIME_S, NEWER_LIFETIME_S = 60, 600
 
 Operation = Callable[[Principal, dict[str, Any]], dict[str, Any]]
 
 
 def create_transcription_session(principal: Principal, body: dict[str, Any]) -> dict[str, Any]:
     """A session in the older shape, with the secret that opens its socket. body: fields of the session."""
-    asked = {name: value for name, value in body.items() if name not in LIFETIME_FIELDS}
+    asked = {name: value for name, value in body.items() if name != "client_secret"}
     # The usual rate of a client that says none depends on which one connects; this answer can only name one.
     settings = _settings(RealtimeSettings(sample_rate_hz=NVIDIA_RATE_HZ), asked)
-    session_id = new_session_id()
-    token, expires_at = mint_client_secret(principal, session_id)
-    expires_at_s = int(expires_at.timestamp())
-    secret = {"value": join_secret(token, asked), "expires_at": expires_at_s}
-    return settings.as_transcription_session(session_id) | {"client_secret": secret, "expires_at": expires_at_s}
+    wanted = body.get("client_secret")
+    wanted = wanted.get("expires_after", wanted.get("expires_at")) if isinstance(wanted, dict) else wanted
+    seconds = lifetime_s(wanted, usual_s=OLDER_LIFETIME_S, field="client_secret.expires_after")
+    session_id, token, expires_at = mint_client_secret(principal, lifetime_s=seconds)
+    secret = {"value": join_secret(token, asked), "expires_at": int(expires_at.timestamp())}
+    return settings.as_transcription_session(session_id) | {"client_secret": secret}
 
 
 def create_client_secret(principal: Principal, body: dict[str, Any]) -> dict[str, Any]:
     """A secret in the newer shape. body: `session`, optionally."""
-    unknown = next((name for name in body if name not in LIFETIME_FIELDS | {"session"}), None)
+    unknown = next((name for name in body if name not in ("session", "expires_after")), None)
     if unknown is not None:
         raise BadConfig(f"Unknown parameter: {unknown}.", reason="unknown_parameter", field=unknown)
     asked = body.get("session") or {}
     if not isinstance(asked, dict):
         raise BadConfig("session must be an object.", field="session")
     settings = _settings(RealtimeSettings(), asked)
-    session_id = new_session_id()
-    token, expires_at = mint_client_secret(principal, session_id)
+    seconds = lifetime_s(body.get("expires_after"), usual_s=NEWER_LIFETIME_S, field="expires_after")
+    session_id, token, expires_at = mint_client_secret(principal, lifetime_s=seconds)
     return {
         "value": join_secret(token, asked),
         "expires_at": int(expires_at.timestamp()),
