@@ -42,12 +42,13 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
-    "ninja",
     "csp",
     "corsheaders",
     "simple_history",
     "transcription",
     "transcription.webhooks",
+    # Behind ours, which has a command of the same name.
+    "ninja",
 ]
 
 MIDDLEWARE = [

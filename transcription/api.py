@@ -11,9 +11,10 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
+from ninja.openapi.schema import OpenAPISchema
 
 from speechsite.config import get_config
-from transcription import services
+from transcription import api_document, services
 from transcription.api_auth import BearerKey, HeaderKey, Login, principal_of
 from transcription.api_errors import (
     BODY_ERRORS,
@@ -41,6 +42,11 @@ UNKNOWN_ADDRESS = "unknown_address"
 
 class Api(NinjaAPI):
     """NinjaAPI whose every error has the one shape."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**options)
+        api_document.complete(document)
+        return document
 
     @property
     def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:

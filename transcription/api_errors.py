@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import uuid
 from collections.abc import Callable, Sequence
@@ -171,7 +172,7 @@ def _on_unexpected(_request: HttpRequest, error: Any) -> HttpResponse:
     return error_response(internal_error())
 
 
-View = Callable[..., HttpResponseBase]
+View = Callable[..., Any]
 
 
 def shape_wrong_methods(patterns: Sequence[URLPattern | URLResolver]) -> None:
@@ -182,13 +183,24 @@ def shape_wrong_methods(patterns: Sequence[URLPattern | URLResolver]) -> None:
 
 
 def _shaping(view: View) -> View:
+    if inspect.iscoroutinefunction(view):
+
+        @functools.wraps(view)
+        async def shaped_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            return _shape(await view(request, *args, **kwargs))
+
+        return shaped_async
+
     @functools.wraps(view)
     def shaped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
-        if response.status_code != 405:
-            return response
-        answer = error_response(MethodNotAllowed(_("This address does not take this method.")))
-        answer["Allow"] = response["Allow"]
-        return answer
+        return _shape(view(request, *args, **kwargs))
 
     return shaped
+
+
+def _shape(response: HttpResponseBase) -> HttpResponseBase:
+    if response.status_code != 405:
+        return response
+    answer = error_response(MethodNotAllowed(_("This address does not take this method.")))
+    answer["Allow"] = response["Allow"]
+    return answer

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router
+from pydantic import Field
 
 from transcription.access import exportable_sessions
 from transcription.api_auth import principal_of
@@ -30,9 +31,11 @@ router = Router(tags=["sessions"])
 
 
 class ExportQuery(SessionFilters):
-    """jsonl: a line of JSON for each session; the others: a ZIP with a file for each."""
+    """Which sessions, and how."""
 
-    format: Literal["jsonl", "json", "txt", "srt", "vtt"] = "jsonl"
+    format: Literal["jsonl", "json", "txt", "srt", "vtt"] = Field(
+        default="jsonl", description="A line of JSON for each session, or a ZIP with a file of this format for each."
+    )
 
 
 @router.get(

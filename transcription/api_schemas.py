@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import datetime
+import re
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from django.contrib.auth import get_user_model
 from django.db.models import Model, Q
-from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _
 from ninja import Schema
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from transcription.errors import BadConfig
 from transcription.metadata_index import has_pair
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import (
@@ -33,6 +29,8 @@ from transcription.session_list import lasted, older_than, stored_languages
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
 MAX_QUERY_CHARACTERS = 200
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CURSOR_PATTERN = r"^([0-9]{1,17}_[0-9]{1,18})?$"
 MAX_AUDIO_MS = 24 * 3600 * 1000
 
 Name = Annotated[str, Field(min_length=1, max_length=150)]
@@ -40,6 +38,24 @@ Name = Annotated[str, Field(min_length=1, max_length=150)]
 MetadataPair = Annotated[str, Field(pattern=r"^[^:]{1,200}:[\s\S]{0,200}$")]
 
 State = Literal["created", "live", "detached", "completed", "interrupted", "failed"]
+
+
+def _is_text(value: Any) -> Any:
+    """Numbers would be taken for seconds since 1970."""
+    if isinstance(value, str) and not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("Must begin with a date such as 2026-01-31")
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("Is outside of the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_is_text), AfterValidator(_in_utc)]
+Day = Annotated[date, BeforeValidator(_is_text)]
 
 
 class ErrorAnswer(Schema):
@@ -80,20 +96,26 @@ class HealthAnswer(Schema):
 
 
 class SessionFilters(Schema):
-    """Which sessions. since and until are moments of creation, until exclusive; metadata: pairs that it has, all of
-    them.
-    """
+    """Which sessions."""
 
     state: State | None = None
     language: LanguageCode | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    q: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
-    metadata: list[MetadataPair] = Field(default=[], max_length=MAX_METADATA_PAIRS)
-    owner: Name | None = None
-    api_key: Name | None = None
-    dialect: Name | None = None
-    min_audio_ms: Annotated[int, Field(ge=0, le=MAX_AUDIO_MS)] | None = None
+    since: Moment | None = Field(default=None, description="Created then or later.")
+    until: Moment | None = Field(default=None, description="Created before.")
+    q: str = Field(
+        default="",
+        max_length=MAX_QUERY_CHARACTERS,
+        description="Words of the title or of the transcript, where its text may be read; each may be cut short.",
+    )
+    metadata: list[MetadataPair] = Field(
+        default=[], max_length=MAX_METADATA_PAIRS, description="Pairs that it has, as `key:value`; all of those given."
+    )
+    owner: Name | None = Field(default=None, description="User name of the owner.")
+    api_key: Name | None = Field(default=None, description="Name of the key with which it was made.")
+    dialect: Name | None = Field(default=None, description="The protocol over which it was spoken.")
+    min_audio_ms: Annotated[int, Field(ge=0, le=MAX_AUDIO_MS)] | None = Field(
+        default=None, description="At least so many ms of audio."
+    )
 
     @field_validator("metadata", "owner", "api_key", "dialect")
     @classmethod
@@ -136,30 +158,27 @@ def _keys_of(model: type[Model], **conditions: str) -> list[int]:
 class SessionListQuery(SessionFilters):
     """A page of the list, newest first."""
 
-    cursor: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
+    cursor: str = Field(default="", pattern=CURSOR_PATTERN, description="The `next` of the page before.")
+    limit: int = Field(default=DEFAULT_PAGE, ge=1, le=MAX_PAGE, description="Sessions a page.")
 
 
 class Cursor(NamedTuple):
-    """The last session of a page; the next page begins behind it, whatever was added meanwhile."""
+    """The last session of a page; the next page begins behind it, whatever was added meanwhile.
+
+    As text: microseconds since 1970, and the key. Whatever looks like that is a place in the list.
+    """
 
     created_at: datetime
     pk: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises BadConfig naming `cursor` for a text that no page gave out."""
-        try:
-            created_at, _bar, pk = base64.urlsafe_b64decode(text.encode()).decode().partition("|")
-            parsed = parse_datetime(created_at)
-            if parsed is None or parsed.tzinfo is None or not 0 < int(pk) < 2**63:
-                raise ValueError(text)
-            return cls(parsed, int(pk))
-        except (ValueError, binascii.Error):
-            raise BadConfig(_("cursor: not the cursor of a page."), field="cursor") from None
+        """text: matches CURSOR_PATTERN."""
+        since_epoch_us, _separator, pk = text.partition("_")
+        return cls(EPOCH + timedelta(microseconds=int(since_epoch_us)), int(pk))
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(f"{self.created_at.isoformat()}|{self.pk}".encode()).decode()
+        return f"{(self.created_at - EPOCH) // timedelta(microseconds=1)}_{self.pk}"
 
     def conditions(self) -> Q:
         return older_than(self.created_at, self.pk)
@@ -247,19 +266,22 @@ class TranscriptAnswer(Schema):
     coverage: list[CoverageItem]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """What is left out stays as it is."""
+    del schema["default"]
+
+
 class SessionChanges(BaseModel):
-    """What may be changed of a session. metadata takes the place of all that was there."""
+    """What may be changed of a session; what is not set stays. metadata takes the place of all that was there."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    title: ShortText | None = None
-    metadata: Metadata | None = None
+    title: ShortText = Field(default="", json_schema_extra=_without_default)
+    metadata: Metadata = Field(default={}, json_schema_extra=_without_default)
 
     @field_validator("title", "metadata")
     @classmethod
-    def _is_said(cls, value: Any) -> Any:
-        if value is None:
-            raise ValueError("Leave it out or give a value")
+    def _is_storable(cls, value: Any) -> Any:
         refuse_unstorable(value)
         return value
 

@@ -83,7 +83,7 @@ def read_session(request: HttpRequest, session_id: str) -> SessionAnswer:
 def change_session(request: HttpRequest, session_id: str, changes: SessionChanges) -> SessionAnswer:
     principal = principal_of(request, Scope.SESSIONS_WRITE)
     session = get_session(session_id, principal, changeable_sessions(principal))
-    services.change_session(session, title=changes.title, metadata=changes.metadata)
+    services.change_session(session, **changes.model_dump(exclude_unset=True))
     return SessionAnswer.of(session)
 
 

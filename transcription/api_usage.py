@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
+from pydantic import Field
 
 from transcription.api_auth import principal_of
 from transcription.api_errors import COMMON_ERRORS
-from transcription.api_schemas import ErrorAnswer
+from transcription.api_schemas import Day, ErrorAnswer
 from transcription.errors import BadConfig
 from transcription.models import ApiKey
 from transcription.scopes import Scope
@@ -25,10 +26,12 @@ router = Router(tags=["service"])
 
 
 class UsageQuery(Schema):
-    """Days of UTC, until exclusive; without them the last USUAL_DAYS, today included."""
+    """Which days."""
 
-    since: date | None = None
-    until: date | None = None
+    since: Day | None = Field(
+        default=None, description=f"The first day (UTC); {USUAL_DAYS} days before until if left out."
+    )
+    until: Day | None = Field(default=None, description=f"The day after the last one, at most {MAX_DAYS} later.")
 
     def days(self) -> tuple[date, date]:
         """Raises BadConfig for no days, or too many."""

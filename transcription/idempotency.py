@@ -39,6 +39,12 @@ class RequestInProgress(TranscriptionError):
     code, default_reason, default_retryable = 4409, "request_in_progress", True
 
 
+class KeyReused(TranscriptionError):
+    """The key belongs to another request."""
+
+    code, default_reason = 4409, "idempotency_key_reused"
+
+
 class AnsweredAlready(TranscriptionError):
     """The request was answered, and its answer holds a secret, which is told once."""
 
@@ -71,7 +77,7 @@ def check_key(key: str) -> None:
 def claim(principal: Principal, key: str, fingerprint: str, *, wait_s: float = WAIT_S) -> Answer | Claim:
     """The answer to the same request, or the right to answer it. Waits for whoever works at it already.
 
-    fingerprint: SHA-256 of all that is asked for. Raises BadConfig if the key came with another one,
+    fingerprint: SHA-256 of all that is asked for. Raises KeyReused if the key came with another one,
     RequestInProgress after wait_s.
     """
     deadline_s = time.monotonic() + wait_s
@@ -80,11 +86,7 @@ def claim(principal: Principal, key: str, fingerprint: str, *, wait_s: float = W
     while True:
         row = same.first()
         if row is not None and row.fingerprint != fingerprint:
-            raise BadConfig(
-                _("This %(header)s came with another request before.") % {"header": HEADER},
-                reason="idempotency_key_reused",
-                field=HEADER,
-            )
+            raise KeyReused(_("This %(header)s came with another request before.") % {"header": HEADER}, field=HEADER)
         if row is not None and row.status is not None:
             return Answer(row.status, row.answer)
         claimed = _insert(principal, key, fingerprint) if row is None else _take_over(same)

@@ -79,7 +79,7 @@ def test_no_secret_is_kept(local: Client) -> None:
 def test_another_request_with_the_same_key_is_refused(local: Client) -> None:
     post(local, {"title": "one"})
     response = post(local, {"title": "two"})
-    assert response.status_code == 422
+    assert response.status_code == 409
     assert (response.json()["reason"], response.json()["field"]) == ("idempotency_key_reused", "Idempotency-Key")
     assert TranscriptionSession.objects.count() == 1
 
