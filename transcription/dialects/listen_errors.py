@@ -13,35 +13,47 @@ NOTHING_HEARD = (1011, "NET-0001")
 SCHEMA_ERROR = "SchemaError"
 MAX_ECHO_CHARACTERS = 500
 
+BAD_REQUEST = (400, "Bad Request")
+UNAVAILABLE = (503, "SERVICE_UNAVAILABLE")
 HTTP: dict[type[TranscriptionError], tuple[int, str]] = {
-    errors.BadMessage: (400, "Bad Request"),
-    errors.BadConfig: (400, "Bad Request"),
-    errors.BadAudio: (400, "Bad Request"),
+    errors.BadMessage: BAD_REQUEST,
+    errors.BadConfig: BAD_REQUEST,
+    errors.BadAudio: BAD_REQUEST,
     errors.NotAuthenticated: (401, "INVALID_AUTH"),
     errors.NotAllowed: (403, "INSUFFICIENT_PERMISSIONS"),
+    errors.NotFound: (404, "NOT_FOUND"),
+    errors.NothingToResume: (404, "NOT_FOUND"),
+    errors.TimedOutClient: (408, "REQUEST_TIMEOUT"),
+    errors.SessionTaken: (409, "CONFLICT"),
+    errors.StoppedByOperator: (409, "STOPPED"),
     errors.MessageTooLarge: (413, "PAYLOAD_TOO_LARGE"),
     errors.TooFast: (429, "TOO_MANY_REQUESTS"),
-    errors.AtCapacity: (503, "SERVICE_UNAVAILABLE"),
-    errors.StorageUnavailable: (503, "SERVICE_UNAVAILABLE"),
+    errors.InternalError: (500, "INTERNAL_SERVER_ERROR"),
     errors.RecogniserFailed: (502, "RECOGNISER_FAILED"),
+    errors.AtCapacity: UNAVAILABLE,
+    errors.StorageUnavailable: UNAVAILABLE,
     errors.RecogniserSilent: (504, "RECOGNISER_SILENT"),
+    errors.SessionOver: (504, "SESSION_TIMEOUT"),
 }
-INTERNAL = (500, "INTERNAL_SERVER_ERROR")
 
+# Code and reason; without one the error's own. What is not here is the client's fault, POLICY.
 CLOSES: dict[type[TranscriptionError], tuple[int, str]] = {
     errors.BadAudio: BAD_AUDIO,
     errors.TimedOutClient: NOTHING_HEARD,
     errors.RecogniserFailed: NOTHING_SAID,
     errors.RecogniserSilent: NOTHING_SAID,
-    errors.MessageTooLarge: (1009, "message_too_large"),
-    errors.AtCapacity: (1013, "at_capacity"),
-    errors.StorageUnavailable: (1013, "storage_unavailable"),
-    errors.SessionOver: (1001, "session_timeout"),
-    errors.StoppedByOperator: (1001, "stopped_by_operator"),
-    errors.InternalError: (1011, "internal_error"),
+    errors.MessageTooLarge: (1009, ""),
+    errors.TooFast: (1013, ""),
+    errors.AtCapacity: (1013, ""),
+    errors.StorageUnavailable: (1013, ""),
+    errors.SessionOver: (1001, ""),
+    errors.StoppedByOperator: (1001, ""),
+    errors.InternalError: (1011, ""),
 }
 POLICY = 1008
-RESTARTS = (1012, "draining")
+DRAINING = "draining"
+RESTARTS = 1012
+SLOW_READER = "slow_reader"
 
 
 class Unreadable(errors.BadMessage):
@@ -54,16 +66,17 @@ class Unreadable(errors.BadMessage):
 
 def close_of(error: TranscriptionError) -> tuple[int, str]:
     """Code and reason of the close that follows an error."""
-    if error.reason == RESTARTS[1]:
-        return RESTARTS
-    if error.reason == "slow_reader":
-        return POLICY, error.reason
-    return _found(CLOSES, error) or (POLICY, error.reason)
+    if error.reason == DRAINING:
+        return RESTARTS, DRAINING
+    if error.reason == SLOW_READER:
+        return POLICY, SLOW_READER
+    code, reason = _found(CLOSES, error) or (POLICY, "")
+    return code, reason or error.reason
 
 
 def build_denial(error: TranscriptionError, request_id: str) -> Denial:
     """An HTTP answer: Deepgram's clients look at the status, people at the headers and the body."""
-    status, err_code = _found(HTTP, error) or INTERNAL
+    status, err_code = _found(HTTP, error) or HTTP[errors.InternalError]
     body = HttpError(err_code=err_code, err_msg=error.message, request_id=request_id)
     headers = [
         (b"content-type", b"application/json"),

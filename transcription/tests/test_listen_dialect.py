@@ -29,7 +29,7 @@ from transcription.commands import Answer, Audio, Command, Finalize, KeepAlive, 
 from transcription.dialects import listen_messages as messages
 from transcription.dialects.base import Handshake
 from transcription.dialects.listen import AUDIO_PIECE_BYTES, ListenDialect
-from transcription.dialects.listen_errors import MAX_ECHO_CHARACTERS
+from transcription.dialects.listen_errors import HTTP, MAX_ECHO_CHARACTERS
 from transcription.errors import BadAudio, BadMessage, MessageTooLarge, TranscriptionError
 from transcription.options import TranscriptionConfig
 from transcription.results import Alternative, FinalResult, InterimResult, Word
@@ -190,6 +190,12 @@ def test_what_a_refusal_repeats_of_the_client_makes_no_second_header() -> None:
     headers = dict(denial.headers)
     assert headers[b"dg-error"] == b"model: ? set-cookie: a=b"
     assert headers[b"retry-after"] == b"2"
+
+
+@pytest.mark.parametrize("kind", TranscriptionError.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_every_error_has_an_answer(kind: type[TranscriptionError]) -> None:
+    if kind.__module__ == errors.__name__:
+        assert kind in HTTP
 
 
 def test_a_bad_query_is_the_refusal_of_the_handshake() -> None:
@@ -489,6 +495,7 @@ def test_the_end_is_told_by_the_metadata() -> None:
         (errors.StoppedByOperator("Enough."), 1001, "stopped_by_operator"),
         (errors.SessionOver("Over."), 1001, "session_timeout"),
         (errors.MessageTooLarge("Large."), 1009, "message_too_large"),
+        (errors.TooFast("Slow down.", reason="monthly_minutes"), 1013, "monthly_minutes"),
         (errors.InternalError("Oh."), 1011, "internal_error"),
     ],
 )
