@@ -35,7 +35,7 @@ PARAMETERS: dict[str, Parameter] = {
         H, H, "linear16, mulaw, alaw, flac, opus, ogg-opus; without it the audio begins with a WAV, FLAC or Ogg header"
     ),
     "sample_rate": Parameter(H, H, "8000-48000; needed with linear16, 8000 where mulaw or alaw come without it"),
-    "channels": Parameter(H, H, "1 or 2; two are mixed into one"),
+    "channels": Parameter(H, H, "1 or 2; the recogniser hears two as one"),
     "interim_results": Parameter(H, X, "false without it"),
     "punctuate": Parameter(H, H, "false without it; smart_format and paragraphs switch it on"),
     "smart_format": Parameter(
@@ -58,8 +58,8 @@ PARAMETERS: dict[str, Parameter] = {
     "utterances": Parameter(X, H, "results.utterances"),
     "utt_split": Parameter(X, H, "seconds between two utterances, 0.8 without it"),
     "paragraphs": Parameter(X, H, "paragraphs of the alternative; switches punctuate on"),
-    "multichannel": Parameter(R, R, "channels are mixed; one connection or file for each keeps them apart"),
-    "mip_opt_out": Parameter(A, A, "nothing is passed on or trained with"),
+    "multichannel": Parameter(R, R, "channels are not told apart; one connection or file for each does that"),
+    "mip_opt_out": Parameter(A, A, "the service trains nothing"),
     "no_delay": Parameter(A, A, "nothing is held back for formatting"),
     "version": Parameter(X, X, "there is one version"),
     "tier": Parameter(X, X, "there is one"),

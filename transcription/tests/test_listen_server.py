@@ -119,7 +119,7 @@ def test_a_recogniser_that_is_lost_costs_no_word(server: Server, client: Deepgra
 
 def test_a_client_faster_than_its_recogniser_is_slowed_down_and_loses_nothing(client: DeepgramClient) -> None:
     with listening(client, **RAW) as stream:
-        stream.speak(spoken(400), chunk_bytes=60_000)
+        stream.speak(spoken(400), chunk_bytes=500_000)
         stream.end()
 
     assert " ".join(stream.finals) == " ".join(word_texts(400))
