@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -46,6 +50,23 @@ def question(tmp_path: Path) -> Path:
 
 def socket_url(service: Served, session_id: str = "") -> str:
     return f"ws{service.url.removeprefix('http')}" + (f"/api/v1/transcribe/{session_id}" if session_id else "")
+
+
+def call(service: Served, path: str, body: Event) -> Event:
+    """What the HTTP API answers to a program on this machine."""
+    request = urllib.request.Request(  # noqa: S310 - our own address
+        f"{service.url}/api/v1{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        answered: Event = json.load(answer)
+    return answered
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+    return port
 
 
 async def chunks_of(pcm: bytes) -> AsyncIterator[bytes]:
@@ -116,6 +137,58 @@ def test_deepgrams_library_streams_a_recording(service: Served, question: Path, 
     done = run(sys.executable, EXAMPLES / "deepgram_live.py", question, service.url, key=key)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode() == "what is natural language processing\n"
+
+
+@pytest.mark.parametrize("name", ["openai_realtime.py", "nvidia_realtime.py"])
+def test_libraries_for_the_realtime_dialect_stream_a_recording(
+    service: Served, question: Path, key: str, name: str
+) -> None:
+    server = service.url if name == "openai_realtime.py" else service.url.removeprefix("http://")
+    done = run(sys.executable, EXAMPLES / name, question, server, key=key)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().rstrip() == "What is natural language processing?"
+
+
+def test_another_program_follows_a_session_from_before_it_begins_to_its_end(service: Served, question: Path) -> None:
+    session = call(service, "/start-transcription", {"title": "Followed"})
+    command = [sys.executable, EXAMPLES / "watch_session.py", session["session_id"], socket_url(service)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watching:
+        speaker = (sys.executable, EXAMPLES / "speech_client.py", "--server", socket_url(service))
+        run(*speaker, "--session", session["session_id"], question, key=session["token"]).check_returncode()
+        output, errors = watching.communicate(timeout=TIMEOUT_S)
+    assert watching.returncode == 0, errors.decode()
+    assert output.decode().endswith("  What is natural language processing?\n")
+    assert errors == b"The session is completed.\n"
+
+
+def test_what_cannot_be_followed_is_told(service: Served) -> None:
+    done = run(sys.executable, EXAMPLES / "watch_session.py", "nobody-knows-it", socket_url(service))
+    assert (done.returncode, done.stderr) == (1, b"There is no such transcription session. (4404 not_found)\n")
+
+
+def test_the_receiver_takes_signed_webhooks_and_no_others(service: Served, question: Path) -> None:
+    port = free_port()
+    events = ["session.completed", "segment.final"]
+    endpoint = call(service, "/webhooks", {"url": f"http://127.0.0.1:{port}/", "events": events})
+    with subprocess.Popen(
+        [sys.executable, EXAMPLES / "webhook_receiver.py", str(port)],
+        env={**os.environ, "WEBHOOK_SECRET": endpoint["secret"]},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as receiver:
+        try:
+            assert receiver.stdout is not None
+            assert receiver.stderr is not None
+            assert receiver.stdout.readline() == f"Listening on http://127.0.0.1:{port}/\n"
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", data=b"{}", timeout=TIMEOUT_S)
+            assert receiver.stderr.readline().startswith("Refused: ")
+            run(sys.executable, EXAMPLES / "shortest_client.py", question, socket_url(service)).check_returncode()
+            told = sorted(receiver.stdout.readline().split(maxsplit=2)[::2] for _ in events)
+        finally:
+            receiver.terminate()
+    assert told == [["segment.final", "What is natural language processing?\n"], ["session.completed"]]
 
 
 def test_curl_makes_a_session_and_reads_what_was_said_in_another(service: Served, question: Path) -> None:
