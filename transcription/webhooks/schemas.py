@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from ninja import Schema
 from pydantic import ConfigDict, Field, field_validator
 
-from transcription.api_schemas import DEFAULT_PAGE, MAX_PAGE, MAX_QUERY_CHARACTERS
+from transcription.api_schemas import CURSOR_PATTERN, DEFAULT_PAGE, MAX_PAGE
 from transcription.options import has_unstorable
 from transcription.webhooks.endpoints import DEFAULT_OVERLAP_HOURS, MAX_OVERLAP_HOURS
 from transcription.webhooks.models import MAX_DESCRIPTION_CHARACTERS, WebhookDelivery, WebhookEndpoint
@@ -103,7 +103,7 @@ class DeliveryFilters(Schema):
 
     state: DeliveryState | None = None
     event: Literal["session.completed", "session.failed", "segment.final", "endpoint.test"] | None = None
-    cursor: Annotated[str, Field(max_length=MAX_QUERY_CHARACTERS)] = ""
+    cursor: Annotated[str, Field(pattern=CURSOR_PATTERN)] = ""
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
 
 
