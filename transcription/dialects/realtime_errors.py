@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from transcription.dialects.base import Denial
+from transcription.dialects.realtime_settings import client_name
 from transcription.errors import BadMessage, NotAuthenticated, TranscriptionError
 
 INVALID_REQUEST, RATE_LIMIT, SERVER_ERROR = "invalid_request_error", "rate_limit_error", "server_error"
@@ -34,11 +35,15 @@ class ClientEventError(BadMessage):
 
 def error_object(error: TranscriptionError) -> dict[str, Any]:
     """`error` of an `error` event, and of an HTTP answer."""
+    field = error.field
+    if field is not None and field.startswith("config."):
+        # Of the recogniser, which knows our own name only.
+        field = client_name(field.removeprefix("config."))
     found = {
         "type": error_type(error),
         "code": error_code(error),
         "message": error.message,
-        "param": error.field,
+        "param": field,
         "event_id": getattr(error, "event_id", None),
     }
     return found if error.retry_after_ms is None else found | {"retry_after_ms": error.retry_after_ms}

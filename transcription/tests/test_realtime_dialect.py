@@ -485,6 +485,14 @@ def test_a_session_that_fails_fails_its_items_and_then_says_why() -> None:
     assert dialect.is_fatal(error)
 
 
+def test_what_the_recogniser_refuses_is_named_as_the_client_named_it() -> None:
+    dialect, _first = connected()
+    append(dialect, SECOND)
+    error = BadConfig("The recogniser does not offer the language de-DE.", field="config.language")
+    [event] = told(dialect, events.Failed(error))
+    assert event["error"]["param"] == "session.input_audio_transcription.language"
+
+
 def test_clients_are_not_told_what_they_do_not_know() -> None:
     dialect, _first = connected()
     assert told(dialect, events.Ack(1, 1, 1), events.AudioWarning("silence"), events.Expiring(1, "idle_timeout")) == []
