@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 from typing import Any
 
 from corsheaders.defaults import default_headers
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from speechsite.config import BASE_DIR, LOOPBACK_HOSTS, ConfigError, get_config
 from speechsite.database import parse_database_url
+from speechsite.lockout import FAILURES, LOCKED_FOR_S, answer_locked_out, client_address, tried_name
 from speechsite.logs import logging_config
 
 try:
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
     "csp",
     "corsheaders",
     "simple_history",
+    "axes",
     "transcription",
     "transcription.webhooks",
     # Behind ours, which has a command of the same name.
@@ -64,6 +67,8 @@ MIDDLEWARE = [
     "simple_history.middleware.HistoryRequestMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last: it turns the answer to a login that was locked out into one that says so.
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -122,6 +127,20 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# The first one only says no: to who tried too many passwords for one user from one address.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = FAILURES
+AXES_COOLOFF_TIME = timedelta(seconds=LOCKED_FOR_S)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = client_address
+AXES_USERNAME_CALLABLE = tried_name
+AXES_LOCKOUT_CALLABLE = answer_locked_out
+AXES_RESET_ON_SUCCESS = True
+# Tries during that time neither lengthen it nor are kept: a row would grow with each.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# When people log in is nobody's business.
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 LOGIN_URL = "login"
 LOGOUT_REDIRECT_URL = "record"
 

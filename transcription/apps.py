@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_login_failed
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
@@ -13,8 +14,10 @@ class TranscriptionAppConfig(AppConfig):
     def ready(self) -> None:
         # Registers what it checks; the site itself is no application.
         import speechsite.checks  # noqa: F401
+        from speechsite.lockout import count_failure
         from transcription.search_sql import add_sqlite_function
 
+        user_login_failed.connect(count_failure, dispatch_uid="count_failure")
         connection_created.connect(add_sqlite_function, dispatch_uid="add_sqlite_function")
         post_migrate.connect(repair_search_index, sender=self, dispatch_uid="repair_search_index")
 

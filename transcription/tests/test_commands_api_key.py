@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.http import HttpRequest
 from django.utils import timezone
 
 from transcription.models import ApiKey
@@ -168,7 +169,7 @@ def test_an_unknown_key_cannot_be_revoked_and_is_not_repeated() -> None:
 def test_the_first_operator_gets_a_password_that_is_printed_once_and_works() -> None:
     text = printed("ensure_operator")
     password = text.split("password")[1].strip()
-    user = authenticate(username="operator", password=password)
+    user = authenticate(HttpRequest(), username="operator", password=password)
     assert user is not None
     assert User.objects.get(username="operator").is_superuser
     assert printed("ensure_operator") == ""

@@ -13,6 +13,7 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from speechsite.config import get_config
+from transcription import auth
 from transcription.console_consumers import ConsoleConsumer
 from transcription.credential_watch import CHECK_EVERY_S, CredentialWatch
 from transcription.database_threads import DatabaseThreads
@@ -226,3 +227,4 @@ async def test_row_65_a_viewer_who_logs_out_is_told_and_closed(threads: Database
         assert (closing["type"], closing["code"]) == ("websocket.close", 4401)
     assert len(process.credentials) == 0
     await process.aclose()
+    await auth.aclose()
