@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai._models import validate_type
 from openai.types.realtime import RealtimeServerEvent
 
 from transcription import commands, events
 from transcription.audio import AudioFormat
 from transcription.commands import Command
+from transcription.dialects import realtime_fields as fields
 from transcription.dialects.base import DialectLimits, Handshake
 from transcription.dialects.realtime import MAX_APPEND_BYTES, PIECE_BYTES, RealtimeDialect
 from transcription.dialects.realtime_errors import ClientEventError
@@ -640,3 +643,51 @@ def test_a_file_that_is_not_served_says_why() -> None:
         append(dialect, wav(96000))
     assert dialect.close_code(caught.value) == 1003
     assert "96000 Hz" in heard(dialect, events.Failed(caught.value))[-1]["error"]["message"]
+
+
+# Whatever comes
+
+KINDS = st.sampled_from(
+    [
+        "session.update", "transcription_session.update", "input_audio_buffer.append", "input_audio_buffer.commit",
+        "input_audio_buffer.clear", "input_audio_buffer.done", "response.create",
+    ]
+)  # fmt: skip
+FIELD_NAMES = st.sampled_from(
+    [
+        *fields.Session.model_fields,
+        *fields.AudioInput.model_fields,
+        *fields.EndpointingConfig.model_fields,
+        "input",
+        "x",
+    ]
+)
+SCALARS = st.none() | st.booleans() | st.integers(-5, 100_000) | st.floats(0, 2) | st.text(max_size=5) | st.just("none")
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELD_NAMES, inner, max_size=4), max_leaves=12
+)
+EVENTS = st.fixed_dictionaries(
+    {"type": KINDS},
+    optional={"session": VALUES, "audio": SCALARS | st.just("AAAA"), "runtime_config": VALUES, "event_id": SCALARS},
+)
+
+
+@given(st.lists(EVENTS, max_size=6), st.sampled_from([(), NVIDIA]))
+def test_any_event_is_taken_or_refused_by_an_error_of_ours(found: list[dict[str, Any]], offered: Sequence[str]) -> None:
+    dialect, _first = connected(offered)
+    codes = []
+    for event in found:
+        try:
+            dialect.on_text(json.dumps(event))
+        except TranscriptionError as error:
+            codes.append(dialect.close_code(error))
+            if dialect.is_fatal(error):
+                break
+    assert all(1000 <= code < 5000 for code in codes)
+
+
+@given(st.text(max_size=50))
+def test_any_text_is_taken_or_refused_by_an_error_of_ours(text: str) -> None:
+    dialect, _first = connected()
+    with pytest.raises(ClientEventError):
+        dialect.on_text(text)
