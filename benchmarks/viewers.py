@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from websockets.asyncio.client import connect
 from speechsite.config import BASE_DIR
 
 OPEN_TIMEOUT_S = 20.0
+# A large screen shows 20 of them, and the page asks for a screen's half above and below.
+ROWS_IN_SIGHT = 40
 
 
 async def watch(port: int, count: int, cookie: str) -> None:
@@ -30,10 +33,15 @@ async def watch(port: int, count: int, cookie: str) -> None:
         async with connect(
             url, additional_headers={"Cookie": cookie, "Origin": origin}, compression=None, max_size=None
         ) as viewer:
-            await viewer.recv()
-            seen.release()
-            async for _ in viewer:
-                pass
+            in_sight: list[str] = []
+            async for frame in viewer:
+                if not in_sight:
+                    seen.release()
+                if len(in_sight) >= ROWS_IN_SIGHT:
+                    continue
+                # As the page does it: what is on the screen.
+                in_sight = [row["session_id"] for row in json.loads(frame).get("sessions", ())] + in_sight
+                await viewer.send(json.dumps({"type": "in_sight", "session_ids": in_sight[:ROWS_IN_SIGHT]}))
 
     async with asyncio.TaskGroup() as viewers:
         for _ in range(count):

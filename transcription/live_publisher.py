@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from transcription import metrics
 from transcription.live import LiveTranscription
-from transcription.live_rows import Row, build_row
+from transcription.live_rows import Row, build_row, difference
 from transcription.services import CONTROL_GROUP
 
 log = structlog.get_logger(__name__)
@@ -85,18 +85,21 @@ class LivePublisher:
     def _changes(self) -> dict[str, Any] | None:
         if self._everything_wanted:
             self._told.clear()
-        rows = []
+        rows, changes = [], []
         current: set[str] = set()
         for live in self._sessions.values():
             row = build_row(live, self._worker_name)
             current.add(live.public_id)
-            if self._told.get(live.public_id) != row:
-                self._told[live.public_id] = row
+            told = self._told.get(live.public_id)
+            if told is None:
                 rows.append(row)
+            elif told != row:
+                changes.append(difference(told, row))
+            self._told[live.public_id] = row
         ended = [session_id for session_id in self._told if session_id not in current]
         for session_id in ended:
             del self._told[session_id]
-        if not (rows or ended or self._everything_wanted):
+        if not (rows or changes or ended or self._everything_wanted):
             return None
         self._seq += 1
         message = {
@@ -104,6 +107,7 @@ class LivePublisher:
             "seq": self._seq,
             "whole": self._everything_wanted,
             "rows": rows,
+            "changes": changes,
             "ended": ended,
         }
         self._everything_wanted = False

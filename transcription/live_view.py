@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Set
 from typing import Any
 
 import structlog
@@ -40,15 +40,38 @@ WORKER_FORGOTTEN_S = 20.0
 MAX_FRAMES_WAITING = 64
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
+
+
 class View:
     """One viewer's frames of all live sessions. Past MAX_FRAMES_WAITING they are dropped and a snapshot follows."""
 
     def __init__(self, *, captions: bool) -> None:
         self.captions = captions
         self.needs_snapshot = True
+        self._visible: frozenset[str] | None = None
+        # What has come into sight since the last frame.
+        self._fresh: frozenset[str] = frozenset()
         self._frames: deque[str] = deque()
         self._wanted = asyncio.Event()
         self._closed = False
+
+    def show(self, session_ids: Collection[str] | None) -> None:
+        """What the viewer has in sight; None: everything. Of others it hears when they come, go and change state."""
+        visible = None if session_ids is None else frozenset(session_ids)
+        if visible is not None and self._visible is not None:
+            self._fresh |= visible - self._visible
+        elif self._visible is not None:
+            self.needs_snapshot = True
+        self._visible = visible
+
+    def wants(self, changed: Set[str], states_changed: Set[str]) -> Set[str]:
+        """Which sessions the next frame tells of."""
+        if self._visible is None:
+            return changed
+        wanted = (changed & self._visible) | states_changed | self._fresh
+        self._fresh = frozenset()
+        return wanted
 
     def put(self, frame: str) -> None:
         if len(self._frames) >= MAX_FRAMES_WAITING:
@@ -97,6 +120,7 @@ class LiveViews:
         self._worker_heard_s: dict[str, float] = {}
         self._detached: set[str] = set()
         self._changed: set[str] = set()
+        self._states_changed: set[str] = set()
         self._ended: set[str] = set()
         self._seq = 0
         self._whole_wanted = asyncio.Event()
@@ -210,6 +234,13 @@ class LiveViews:
         for row in message["rows"]:
             self._worker_of[row["session_id"]] = worker
             self._set(row)
+        for change in message.get("changes", ()):
+            session_id = change["session_id"]
+            if self._worker_of.get(session_id) == worker and session_id in self._rows:
+                self._set({**self._rows[session_id], **change})
+            else:
+                # A change of what nobody here knows.
+                self._whole_wanted.set()
         if message["ended"]:
             # One that another process has taken meanwhile goes on there.
             self._end(sid for sid in message["ended"] if self._worker_of.get(sid, worker) == worker)
@@ -228,10 +259,13 @@ class LiveViews:
 
     def _set(self, row: Row) -> None:
         session_id = row["session_id"]
-        if self._rows.get(session_id) != row:
+        old = self._rows.get(session_id)
+        if old != row:
             self._rows[session_id] = row
             self._changed.add(session_id)
             self._ended.discard(session_id)
+            if old is None or old["state"] != row["state"]:
+                self._states_changed.add(session_id)
 
     def _end(self, session_ids: Any) -> None:
         for session_id in list(session_ids):
@@ -279,50 +313,41 @@ class LiveViews:
         kpis_at_s = 0.0
         while True:
             changed, self._changed = self._changed, set()
+            states_changed, self._states_changed = self._states_changed, set()
             ended, self._ended = self._ended, set()
             self._seq += 1
             self._watched.see(changed | ended)
-            self._draw_lists(changed, ended)
+            self._draw_lists(changed, states_changed, ended)
             if self._clock() >= kpis_at_s:
                 kpis_at_s = self._clock() + KPIS_EVERY_S
-                frame = json.dumps({"event": "kpis", "kpis": self._kpis()})
+                frame = _encode({"event": "kpis", "kpis": self._kpis()})
                 for view in self._views:
                     view.put(frame)
             await asyncio.sleep(FRAME_EVERY_S)
 
-    def _draw_lists(self, changed: set[str], ended: set[str]) -> None:
-        for captions in (True, False):
-            views = [view for view in self._views if view.captions is captions]
-            fresh = [view for view in views if view.needs_snapshot]
-            if fresh:
-                frame = json.dumps(
-                    {
-                        "event": "snapshot",
-                        "seq": self._seq,
-                        "sessions": self._visible(self._rows, captions),
-                        "kpis": self._kpis(),
-                    }
-                )
-                for view in fresh:
-                    view.needs_snapshot = False
-                    view.put(frame)
-            if views and (changed or ended):
-                frame = json.dumps(
-                    {
-                        "event": "delta",
-                        "seq": self._seq,
-                        "sessions": self._visible(changed, captions),
-                        "ended": sorted(ended),
-                        "kpis": self._kpis(),
-                    }
-                )
-                for view in views:
-                    if view not in fresh:
-                        view.put(frame)
+    def _draw_lists(self, changed: set[str], states_changed: set[str], ended: set[str]) -> None:
+        rows: dict[tuple[str, bool], str] = {}
 
-    def _visible(self, session_ids: Any, captions: bool) -> list[Row]:
-        rows = [self._rows[session_id] for session_id in session_ids if session_id in self._rows]
-        return rows if captions else [hide_captions(row) for row in rows]
+        def frame(event: str, session_ids: Iterable[str], captions: bool) -> str:
+            """Each row is made into text once, however many see it."""
+            texts = []
+            for session_id in session_ids:
+                text = rows.get((session_id, captions))
+                if text is None and session_id in self._rows:
+                    row = self._rows[session_id]
+                    text = rows[session_id, captions] = _encode(row if captions else hide_captions(row))
+                if text is not None:
+                    texts.append(text)
+            return f'{{"event":"{event}","seq":{self._seq},"sessions":[{",".join(texts)}],{last}}}'
+
+        last = f'"ended":{_encode(sorted(ended))},"kpis":{_encode(self._kpis())}'
+        for view in self._views:
+            wanted = view.wants(changed, states_changed)
+            if view.needs_snapshot:
+                view.needs_snapshot = False
+                view.put(frame("snapshot", self._rows, view.captions))
+            elif wanted or ended:
+                view.put(frame("delta", wanted, view.captions))
 
     def _kpis(self) -> dict[str, int]:
         # A session that waits for its client holds no place.

@@ -1,6 +1,7 @@
 /** The operator's console: live sessions with their captions as they are spoken. */
 
 import { formatDuration } from "./format.js";
+import { InSight } from "./in-sight.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
 import { connectionWords, stateWords } from "./live-words.js";
 import { LiveSocket } from "./live-socket.js";
@@ -26,6 +27,7 @@ class Console {
       template: this.find("row-template"),
       sessionUrl: (id) => `${root.dataset.sessionsUrl}${encodeURIComponent(id)}/`,
       onChange: () => this.showTable(),
+      inSight: (this.inSight = new InSight({ onChange: () => this.tellInSight() })),
     });
     this.stopDialog = null;
     this.isPaused = false;
@@ -117,6 +119,13 @@ class Console {
     if (this.isPaused) this.held = { replace: true, rows: new Map(sessions.map((row) => [row.session_id, row])), ended: new Set() };
     else this.table.replace(sessions);
     this.table.tick(Date.now());
+    this.tellInSight();
+  }
+
+  /** A search looks into the captions of all sessions, so all of them are wanted then. */
+  tellInSight() {
+    const isSearching = this.find("search").value.trim() !== "";
+    this.socket.send({ type: "in_sight", session_ids: isSearching ? null : this.inSight.ids });
   }
 
   onDelta({ sessions, ended, seq }) {
@@ -178,6 +187,10 @@ class Console {
   applyFilter() {
     const text = this.find("search").value.trim();
     this.table.setFilter({ words: text.toLowerCase().split(/\s+/u).filter(Boolean), state: this.state });
+    if (Boolean(text) !== this.isSearching) {
+      this.isSearching = Boolean(text);
+      this.tellInSight();
+    }
     const query = new URLSearchParams({ ...(text && { q: text }), ...(this.state && { state: this.state }) }).toString();
     history.replaceState(null, "", query ? `?${query}` : location.pathname);
   }

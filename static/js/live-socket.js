@@ -6,6 +6,7 @@ const RETRY_MAX_MS = 30_000;
 const OFFLINE_AFTER_MS = 30_000;
 /** Closes that trying again does not mend: not logged in, not allowed, not found. */
 const FINAL_CODES = new Set([4401, 4403, 4404]);
+const OPEN = 1; // WebSocket.OPEN
 
 /**
  * Events: `message` {the parsed JSON}; `status` {status, ageMs, code}: "connecting", "connected", "reconnecting",
@@ -40,6 +41,11 @@ export class LiveSocket extends EventTarget {
     this.status = "closed";
     if (this._socket) this._socket.onclose = null;
     this._socket?.close();
+  }
+
+  /** Says something if there is a connection; what it said before is not said again to the next one. */
+  send(message) {
+    if (this._socket?.readyState === OPEN) this._socket.send(JSON.stringify(message));
   }
 
   get ageMs() {

@@ -3,9 +3,12 @@
 import { LiveRow } from "./live-row.js";
 
 export class LiveTable {
-  /** onChange(): called whenever what is shown may have changed. sessionUrl(id): the session's page. */
-  constructor({ table, body, template, sessionUrl, onChange }) {
-    Object.assign(this, { table, body, template, sessionUrl, onChange });
+  /**
+   * onChange(): called whenever what is shown may have changed. sessionUrl(id): the session's page. inSight: an
+   * InSight that is told of the rows.
+   */
+  constructor({ table, body, template, sessionUrl, onChange, inSight }) {
+    Object.assign(this, { table, body, template, sessionUrl, onChange, inSight });
     this.rows = new Map();
     this.waiting = new Map(); // new sessions, while the pointer or focus is in the table
     this.filter = { words: [], state: "" };
@@ -103,11 +106,14 @@ export class LiveTable {
       return this.rows.get(element.dataset.id).data.started_at < data.started_at;
     });
     this.body.insertBefore(row.element, older ?? null);
+    this.inSight?.add(row.element);
   }
 
   _remove(id) {
     this.waiting.delete(id);
-    this.rows.get(id)?.element.remove();
+    const element = this.rows.get(id)?.element;
+    if (element) this.inSight?.remove(element);
+    element?.remove();
     this.rows.delete(id);
   }
 

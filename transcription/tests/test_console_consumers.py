@@ -95,6 +95,21 @@ async def test_an_operator_stops_a_session_with_a_reason(process: StillProcess, 
     assert session.stop_reason == "Quiet please"
 
 
+async def test_a_page_says_which_rows_it_has_in_sight(process: StillProcess, in_thread: Any) -> None:
+    headers = await in_thread(logged_in, "view_live")
+    async with watching(process, ConsoleConsumer, **headers) as communicator:
+        await event(communicator, "snapshot")
+        await communicator.send_json_to({"type": "in_sight", "session_ids": ["one"]})
+        await communicator.send_json_to({"type": "in_sight", "session_ids": "one"})
+        answer = await event(communicator, "error")
+        [view] = process.views._views
+        wanted = view.wants({"one", "two"}, set())
+
+    assert answer["code"] == 4400
+    assert "session_ids" in answer["message"]
+    assert wanted == {"one"}
+
+
 async def test_who_may_only_watch_does_not_stop(process: StillProcess, in_thread: Any) -> None:
     headers = await in_thread(logged_in, "view_live")
     session = await in_thread(make_session, state=LIVE)
@@ -116,7 +131,7 @@ async def test_who_may_only_watch_does_not_stop(process: StillProcess, in_thread
         ('{"type": "stop"}', 4404),
         ('{"type": "stop", "session_id": ["a"]}', 4404),
         ('{"type": "stop", "session_id": "no-such-session"}', 4404),
-        ('{"type": "stop", "session_id": "' + "x" * 10_000 + '"}', 4400),
+        ('{"type": "stop", "session_id": "' + "x" * 100_000 + '"}', 4400),
     ],
 )
 async def test_anything_else_is_answered_with_an_error_and_the_view_goes_on(

@@ -86,6 +86,81 @@ async def test_a_second_viewer_gets_a_snapshot_with_everything() -> None:
 
 
 @in_virtual_time
+async def test_only_rows_in_sight_are_told_of_as_they_change() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        view = site.views.open(captions=True)
+        viewer = Viewer(view)
+        await viewer.next(has_row)
+        view.show(["another"])
+        await viewer.next(lambda frame: frame["event"] == "kpis")
+        told = len(viewer.frames)
+        session.stream.say(interim("unseen"))
+        await viewer.next(lambda frame: frame["event"] == "kpis")
+        unseen = [row for frame in viewer.frames[told:] for row in frame.get("sessions", ())]
+        view.show(["my-id", "another"])
+        shown = await viewer.next(has_row)
+        session.stop()
+
+    assert unseen == []
+    assert shown["sessions"][0]["interim"] == "unseen"
+
+
+@in_virtual_time
+async def test_a_session_out_of_sight_is_told_of_when_its_state_changes() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        view = site.views.open(captions=True)
+        view.show([])
+        viewer = Viewer(view)
+        come = await viewer.next(has_row)
+        session.stop()
+        changed = await viewer.next(has_row)
+
+    assert [frame["sessions"][0]["state"] for frame in (come, changed)] == ["live", "finishing"]
+
+
+def test_whoever_looks_at_everything_again_gets_everything() -> None:
+    view = View(captions=True)
+    view.needs_snapshot = False
+    view.show(["one"])
+    assert view.wants({"one", "two"}, {"three"}) == {"one", "three"}
+
+    view.show(None)
+
+    assert view.needs_snapshot
+    assert view.wants({"one", "two"}, {"three"}) == {"one", "two"}
+
+
+@in_virtual_time
+async def test_a_change_of_a_session_that_nobody_knows_has_everything_told_again() -> None:
+    async with Site() as site:
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(lambda frame: frame["event"] == "kpis")
+        layer: Any = get_channel_layer()
+        channel = await layer.new_channel()
+        await layer.group_add(CONTROL_GROUP, channel)
+        while not (await layer.receive(channel))["whole"]:
+            pass
+        change = {
+            "worker": "other",
+            "seq": 7,
+            "whole": False,
+            "rows": [{"session_id": "x", "interim": "a"}],
+            "ended": [],
+        }
+        await layer.group_send(VIEWS_GROUP, {"type": "live.delta", "delta": json.dumps(change)})
+        async with asyncio.timeout(60):
+            asked = await layer.receive(channel)
+            while not asked["whole"]:
+                asked = await layer.receive(channel)
+
+    assert not any(has_row(frame) for frame in viewer.frames)
+
+
+@in_virtual_time
 async def test_captions_are_hidden_from_those_who_may_not_read_them() -> None:
     async with Site() as site, LiveSession() as session:
         stream = await session.opened()

@@ -89,3 +89,13 @@ test("it makes its address anew for each attempt", () => {
   clock.tick(1600);
   assert.equal(FakeWebSocket.last.url, "wss://speech.test/ws/sessions/a/?after=7");
 });
+
+test("it says things only while there is a connection", () => {
+  const { socket } = open();
+  FakeWebSocket.last.tell({ event: "snapshot" });
+  socket.send({ type: "in_sight", session_ids: ["one"] });
+  assert.deepEqual(FakeWebSocket.last.sent.map((text) => JSON.parse(text)), [{ type: "in_sight", session_ids: ["one"] }]);
+  FakeWebSocket.last.drop(1006);
+  socket.send({ type: "in_sight", session_ids: [] });
+  assert.equal(FakeWebSocket.last.sent.length, 1);
+});
