@@ -170,7 +170,8 @@ STORAGES = {
     },
 }
 
-CORS_URLS_REGEX = rf"^{CONFIG.api_v1_str}/"
+# Beside our own API those of other services whose clients we take.
+CORS_URLS_REGEX = rf"^({CONFIG.api_v1_str}|/v1)/"
 CORS_ALLOWED_ORIGINS = CONFIG.allowed_origins
 CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "x-request-id")
 CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id")

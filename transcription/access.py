@@ -34,6 +34,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from transcription.errors import NotAllowed, NotFound
+from transcription.files.models import FileJob
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN
 from transcription.scopes import Scope
@@ -97,6 +98,29 @@ def exportable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
 def deletable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
     """Sessions that may be deleted, with their segments."""
     return _sessions(who, [{Permission.DELETE}])
+
+
+def visible_jobs(who: Who) -> QuerySet[FileJob]:
+    """File jobs that may be seen: one's own, and all by who may see every session."""
+    user = _user(who)
+    if _has_all(user, {Permission.VIEW}):
+        return FileJob.objects.all()
+    return FileJob.objects.filter(_own(who, user))
+
+
+def get_job(public_id: str, who: Who) -> FileJob:
+    """The job with this id, its session at hand. Raises NotFound if they may not see it."""
+    is_an_id = re.fullmatch(SESSION_ID_PATTERN, public_id) is not None
+    job = visible_jobs(who).select_related("session").filter(public_id=public_id).first() if is_an_id else None
+    if job is None:
+        raise NotFound(_("There is no such file job."))
+    return job
+
+
+def may_cancel_job(who: Who, job: FileJob) -> bool:
+    """Their own, or by who may stop sessions of others."""
+    user = _user(who)
+    return _has_all(user, {Permission.STOP}) or FileJob.objects.filter(_own(who, user), pk=job.pk).exists()
 
 
 def may_list(who: Who, session: TranscriptionSession) -> bool:

@@ -492,3 +492,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     search_fields = ("host",)
     date_hierarchy = "started_at"
     ordering = ("host", "pid")
+
+
+# Django finds what the admin shows through this module.
+from transcription.files import admin as file_admin  # noqa: E402, F401

@@ -32,6 +32,7 @@ from transcription.api_sessions import router as sessions
 from transcription.api_tokens import router as tokens
 from transcription.api_usage import router as usage
 from transcription.auth import issue_start_token
+from transcription.files.api import router as file_jobs
 from transcription.models import TranscriptionSession
 from transcription.scopes import Scope
 from transcription.webhooks.api import router as webhooks
@@ -126,7 +127,7 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 
 # The other operations, a router for each kind of object.
-for router in (sessions, export, models, tokens, usage, webhooks):
+for router in (sessions, file_jobs, export, models, tokens, usage, webhooks):
     api.add_router("", router)
 
 

@@ -142,6 +142,7 @@ class LiveTranscription:
         self._handle: SessionHandle | None = None
         self._ending: asyncio.Future[End] | None = None
         self._early_end: End | None = None
+        self._abandoned: End | None = None
         self._handed_over = asyncio.Event()
         self._is_open = False
         self._flushed_bytes = 0
@@ -268,6 +269,12 @@ class LiveTranscription:
         if self._ending is not None and not self._ending.done():
             self._ending.set_result(end)
 
+    def abandon(self, end: End) -> None:
+        """End the session like this, also where it is ending already: its last words are waited for no longer."""
+        self._abandoned = end
+        self.end(end)
+        self._handed_over.set()
+
     # What the process calls
 
     def hand_over(self) -> None:
@@ -385,7 +392,7 @@ class LiveTranscription:
             end = self._ending.result()
             await self._flush(end, listening, committing)
         except TranscriptionError as error:
-            end = ends.failure(error, has_started=True)
+            end = self._abandoned or ends.failure(error, has_started=True)
         self.end(end)
         if end.stopped is None:
             self._tails = self._hearing.take_tail(self._listener.last_interim())

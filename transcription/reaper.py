@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Least, Now
 
+from transcription.files.models import FileJob
 from transcription.models import TranscriptionSession, Worker
 from transcription.tokens import purge_tokens
 from transcription.usage import count_usage
@@ -93,7 +94,10 @@ def _release(row: TranscriptionSession, bounds: ResumeBounds) -> None:
 def expire_detached() -> int:
     """Interrupt detached sessions that nobody may resume any more; they ended when they were detached."""
     over = Q(resume_until__isnull=True) | Q(resume_until__lte=Now())
-    detached = TranscriptionSession.objects.filter(over, state=State.DETACHED)
+    detached = TranscriptionSession.objects.filter(over, state=State.DETACHED).exclude(
+        # A file waits as long as its job does.
+        file_jobs__state__in=(FileJob.State.QUEUED, FileJob.State.RUNNING)
+    )
     if not detached.exists():
         return 0
     with transaction.atomic():

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
+from django.db import DatabaseError, IntegrityError, InterfaceError
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
@@ -18,7 +19,8 @@ from speechsite.config import get_config
 from transcription.access import require_scope
 from transcription.auth import WrongOrigin, authenticate_socket
 from transcription.credentials import header_credential
-from transcription.errors import InternalError, NotAllowed, TranscriptionError
+from transcription.database_threads import TooManyJobs
+from transcription.errors import InternalError, NotAllowed, StorageUnavailable, TranscriptionError
 from transcription.files.body import ClientGone
 from transcription.files.service import Client, Files, get_files
 from transcription.origins import socket_headers
@@ -28,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 Send = Callable[[Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Any]]
+T = TypeVar("T")
+DATABASE_TIMEOUT_S = 10.0
 # Of a stream in which nothing happens; proxies let go of silent connections after some 60 s.
 KEEP_ALIVE_S = 15.0
 KEEP_ALIVE = b": listening\n\n"
@@ -42,6 +46,16 @@ class Request:
     receive: Receive
     files: Files
     client: Client
+
+    async def in_database(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a database function on the process's own threads. Raises what it raises, or StorageUnavailable."""
+        try:
+            return await self.files.process.threads.run(function, *args, timeout_s=DATABASE_TIMEOUT_S, **kwargs)
+        except IntegrityError:
+            raise
+        except (DatabaseError, InterfaceError, TimeoutError, TooManyJobs) as error:
+            log.warning("database_silent", error=type(error).__name__)
+            raise StorageUnavailable(_("The database does not answer. Please try again.")) from None
 
 
 class Reply:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -41,7 +41,7 @@ class DecodedFile:
     info: FileInfo
     _process: asyncio.subprocess.Process
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Mono PCM16 at 16 kHz, at most 0.5 s each. Raises BadAudio and MessageTooLarge (longer than allowed)."""
         while True:
             kind, content = await _read(self._process, CHUNK_TIMEOUT_S)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ from transcription import end as ends
 from transcription.audio import Encoding
 from transcription.end import End
 from transcription.errors import InternalError, TranscriptionError
-from transcription.events import Event, Final, Resumed, Started, Stopped
+from transcription.events import Ack, Event, Final, Resumed, Started, Stopped
 from transcription.file_audio import SAMPLE_RATE_HZ
 from transcription.live import LiveTranscription
 from transcription.process import Process
@@ -40,14 +41,14 @@ class FileSession:
     (0 but for one that is taken up again).
 
     Entering raises the TranscriptionError that kept the session from starting. Leaving before the end lets go of
-    the session as leave() said, else as for a client that is gone.
+    the session as abandon() said, else as for a client that is gone.
     """
 
     def __init__(
         self,
         process: Process,
         make_live: Callable[[Callable[[Event], None]], LiveTranscription],
-        chunks: Callable[[int], AsyncIterator[bytes]],
+        chunks: Callable[[int], AsyncGenerator[bytes, None]],
     ) -> None:
         self._process = process
         self._chunks = chunks
@@ -60,6 +61,8 @@ class FileSession:
         self.stopped: Stopped | None = None
         # That listens; "" where the recogniser does not say which.
         self.model = ""
+        # Audio before this byte is in the database for good.
+        self.settled_bytes = 0
         self.live = make_live(self._on_event)
 
     async def __aenter__(self) -> Self:
@@ -84,9 +87,9 @@ class FileSession:
     def session_id(self) -> str:
         return self.live.public_id
 
-    def end(self, end: End) -> None:
-        """End it before its audio is over; the first reason counts."""
-        self.live.end(end)
+    def abandon(self, end: End) -> None:
+        """End it before everything is heard."""
+        self.live.abandon(end)
 
     async def finals(self) -> AsyncIterator[Final]:
         """Stored finals in order, as they come. Raises the TranscriptionError that ended the session early."""
@@ -106,11 +109,12 @@ class FileSession:
     async def _feed(self, start: int) -> None:
         """Give the session its audio as far as it has room. What is wrong with the file ends it."""
         try:
-            async for chunk in self._chunks(start):
-                await self.live.wait_for_room(len(chunk), has_credit=False)
-                if self.live.is_ending:
-                    return
-                self.live.feed(chunk)
+            async with aclosing(self._chunks(start)) as chunks:
+                async for chunk in chunks:
+                    await self.live.wait_for_room(len(chunk), has_credit=False)
+                    if self.live.is_ending:
+                        return
+                    self.live.feed(chunk)
         except TranscriptionError as error:
             self.live.end(ends.source_failed(error))
         else:
@@ -126,6 +130,8 @@ class FileSession:
             case Final(durable=True, tail=False) if event.segment not in self._told:
                 self._told.add(event.segment)
                 self._finals.put_nowait(event)
+            case Ack():
+                self.settled_bytes = event.safe or 0
             case Stopped():
                 self.stopped = event
 
@@ -134,7 +140,8 @@ class FileSession:
 
     async def _let_go(self, end: End) -> None:
         """However it goes, nothing of it runs afterwards, and its row has its end."""
-        self.live.end(end)
+        if self._running is not None and not self._running.done():
+            self.live.abandon(end)
         if self._feeding is not None:
             self._feeding.cancel()
             await asyncio.gather(self._feeding, return_exceptions=True)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 import structlog
-from django.db import DatabaseError, InterfaceError
 from django.http import HttpResponse, JsonResponse
-from django.utils.translation import gettext as _
 
 from transcription.api_errors import error_response
-from transcription.database_threads import TooManyJobs
-from transcription.errors import StorageUnavailable, TranscriptionError
+from transcription.errors import TranscriptionError
 from transcription.exports import CONTENT_TYPES, write_transcript
 from transcription.files.advice import with_advice
 from transcription.files.asgi import Endpoint, Reply, Request
@@ -34,7 +31,6 @@ log = structlog.get_logger(__name__)
 
 PATH = "/v1/audio/transcriptions"
 DONE = b"data: [DONE]\n\n"
-READ_TIMEOUT_S = 10.0
 
 
 async def answer(request: Request, reply: Reply) -> None:
@@ -62,7 +58,9 @@ async def _whole(file: OpenFile, options: OpenAIOptions, request: Request) -> Ht
         case "text":
             return HttpResponse(join_texts(finals) + "\n", content_type=CONTENT_TYPES["txt"])
         case "srt" | "vtt" as format:
-            return HttpResponse(await _subtitles(request, file, format), content_type=CONTENT_TYPES[format])
+            # The same cues as a session's download has.
+            text = await request.in_database(_written, file.session.session_id, format)
+            return HttpResponse(text, content_type=CONTENT_TYPES[format])
         case "verbose_json":
             language = _language(finals, file)
             return JsonResponse(build_verbose_json(finals, options, language=language, audio_ms=audio_ms))
@@ -86,16 +84,6 @@ async def _events(file: OpenFile, options: OpenAIOptions) -> AsyncIterator[bytes
 
 def _language(finals: Sequence[FinalResult], file: OpenFile) -> str:
     return next((final.language for final in finals if final.language), file.session.live.config.language)
-
-
-async def _subtitles(request: Request, file: OpenFile, format: str) -> str:
-    """The same cues as a session's download has. Raises StorageUnavailable."""
-    try:
-        return await request.files.process.threads.run(
-            _written, file.session.session_id, format, timeout_s=READ_TIMEOUT_S
-        )
-    except (DatabaseError, InterfaceError, TimeoutError, TooManyJobs):
-        raise StorageUnavailable(_("The database does not answer. Please try again.")) from None
 
 
 def _written(session_id: str, format: str) -> str:

@@ -50,7 +50,7 @@ def parse_options(fields: Mapping[str, Sequence[str]]) -> OpenAIOptions:
     """Raises BadConfig naming the field. Fields that mean nothing here (`prompt`, `temperature` and the like, and
     any that are not known) are taken and have no effect.
     """
-    response_format = _one(fields, "response_format") or "json"
+    response_format = one_of(fields, "response_format") or "json"
     if response_format not in FORMATS:
         raise _bad("response_format", FORMATS)
     granularities = _many(fields, "timestamp_granularities")
@@ -72,16 +72,16 @@ def parse_options(fields: Mapping[str, Sequence[str]]) -> OpenAIOptions:
     for name in include:
         if name not in INCLUDES:
             raise _bad("include", INCLUDES)
-    _check_temperature(_one(fields, "temperature"))
+    _check_temperature(one_of(fields, "temperature"))
     languages = _many(fields, "languages")
     return OpenAIOptions(
-        model=model_name(_one(fields, "model")),
-        language=_one(fields, "language") or (languages[0] if languages else ""),
+        model=model_name(one_of(fields, "model")),
+        language=one_of(fields, "language") or (languages[0] if languages else ""),
         response_format=response_format,
         granularities=tuple(granularities) or ("segment",),
         stream=stream,
         wants_logprobs="logprobs" in include,
-        keywords=_keywords(_many(fields, "keywords")),
+        keywords=keywords_of(fields),
     )
 
 
@@ -91,7 +91,8 @@ def model_name(asked: str) -> str:
     return "" if is_usual else asked
 
 
-def _one(fields: Mapping[str, Sequence[str]], name: str) -> str:
+def one_of(fields: Mapping[str, Sequence[str]], name: str) -> str:
+    """The value of a field, "" without one. Raises BadConfig if it is given more than once."""
     values = fields.get(name, ())
     if len(values) > 1:
         raise BadConfig(_("%(name)s is given more than once.") % {"name": name}, field=name)
@@ -104,7 +105,7 @@ def _many(fields: Mapping[str, Sequence[str]], name: str) -> list[str]:
 
 
 def _flag(fields: Mapping[str, Sequence[str]], name: str) -> bool:
-    value = _one(fields, name).lower()
+    value = one_of(fields, name).lower()
     if value not in TRUE + FALSE:
         raise _bad(name, ("true", "false"))
     return value in TRUE
@@ -119,7 +120,9 @@ def _check_temperature(text: str) -> None:
         raise BadConfig(_("temperature must be a number between 0 and 1."), field="temperature")
 
 
-def _keywords(words: Sequence[str]) -> tuple[str, ...]:
+def keywords_of(fields: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Words and phrases to expect. Raises BadConfig for too many or too long ones."""
+    words = _many(fields, "keywords")
     if len(words) > MAX_PHRASES or any(len(word) > MAX_PHRASE_CHARACTERS for word in words):
         raise BadConfig(
             _("keywords may be at most %(count)d, of %(length)d characters each.")

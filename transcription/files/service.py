@@ -53,6 +53,7 @@ class Files:
         self.request_timeout_s = config.file_request_timeout_seconds
         self.request_limits = FileLimits(round(config.max_file_request_audio_minutes * 60_000), config.max_file_streams)
         self.job_limits = FileLimits(round(config.max_file_audio_minutes * 60_000), config.max_file_streams)
+        self.max_jobs_per_owner = config.max_file_jobs_per_owner
 
     @asynccontextmanager
     async def heard(

@@ -71,6 +71,7 @@ class JobKind(Protocol):
 def job_kinds(process: Process) -> list[JobKind]:
     """Every kind that a runner works at."""
     # Here, for they are made from what stands above.
+    from transcription.files.jobs import FileJobs
     from transcription.webhooks.kinds import webhook_kinds
 
-    return [*webhook_kinds(process.config)]
+    return [FileJobs(process), *webhook_kinds(process.config)]
