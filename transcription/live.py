@@ -271,7 +271,7 @@ class LiveTranscription:
 
     def abandon(self, end: End) -> None:
         """End the session like this, also where it is ending already: its last words are waited for no longer."""
-        self._abandoned = end
+        self._abandoned = self._abandoned or end
         self.end(end)
         self._handed_over.set()
 

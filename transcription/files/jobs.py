@@ -107,6 +107,10 @@ class FileJobs:
         earlier = await lease.threads.run(job_store.prepare_session, row.public_id, timeout_s=WRITE_TIMEOUT_S)
         if earlier is not None and earlier.state == SessionState.COMPLETED:
             return self._completed(row, earlier.audio_ms)
+        if row.attempts > MAX_ATTEMPTS:
+            raise InternalError(
+                _("Every process that began this job died of it."), reason="too_many_attempts", retryable=False
+            )
         if earlier is None and row.started_at is not None:
             raise NotFound(_("The session of this job was deleted."), reason="session_deleted")
         await lease.update(state=State.RUNNING)

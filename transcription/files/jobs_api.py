@@ -9,6 +9,7 @@ from django.http import HttpResponse
 
 from speechsite.config import get_config
 from transcription.api_errors import error_response
+from transcription.api_idempotency import REPLAYED_HEADER
 from transcription.files import job_store
 from transcription.files.api import JobAnswer
 from transcription.files.asgi import Endpoint, Reply, Request
@@ -29,16 +30,19 @@ PATH = f"{get_config().api_v1_str}/jobs"
 async def answer(request: Request, reply: Reply) -> None:
     key = socket_headers(request.scope).get(HEADER.lower())
     principal = request.client.principal
-    job = None
+    job, is_replayed = None, False
     if key is not None:
         check_key(key)
         job = await request.in_database(_find, _id_of(principal, key))
+        is_replayed = job is not None
     if job is None:
         await request.in_database(job_store.check_room, principal, request.files.max_jobs_per_owner)
         job = await _make(request, _id_of(principal, key) if key is not None else new_session_id())
         jobs.wake()
     response = HttpResponse(JobAnswer.of(job).model_dump_json(), content_type="application/json", status=202)
     response["Location"] = f"{PATH}/{job.public_id}"
+    if is_replayed:
+        response[REPLAYED_HEADER] = "true"
     await reply.send(response)
 
 

@@ -392,6 +392,7 @@ def test_the_same_request_with_the_same_key_makes_one_job(http: httpx2.Client) -
 
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.json()["job_id"] == second.json()["job_id"]
+    assert ("idempotency-replayed" in first.headers, second.headers["idempotency-replayed"]) == (False, "true")
     ended_job(http, first.json())
 
 
@@ -425,6 +426,24 @@ def test_a_job_that_cannot_be_is_refused_at_once(
 
     assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (status, 4000 + status, field)
     assert stored_files(server) == []
+
+
+def test_a_job_that_is_killed_again_and_again_is_given_up(server: Server, http: httpx2.Client) -> None:
+    """As by a file on which every process dies."""
+    job = make_job(http)
+    ended_job(http, job)
+    server.rows(
+        "UPDATE transcription_filejob SET state = 'queued', attempts = 99, ended_at = NULL, due_at = '2000-01-01',"
+        " started_at = NULL, stored_name = ? WHERE public_id = ?",
+        "0" * 32,
+        job["job_id"],
+    )
+    server.rows("DELETE FROM transcription_transcriptsegment")
+    server.rows("UPDATE transcription_transcriptionsession SET state = 'failed' WHERE public_id = ?", job["job_id"])
+
+    ended = ended_job(http, job)
+
+    assert (ended["state"], ended["error"]["reason"]) == ("failed", "too_many_attempts")
 
 
 def test_a_running_job_can_be_cancelled(http: httpx2.Client, normal_speed: Server) -> None:

@@ -960,3 +960,18 @@ async def test_an_event_is_never_told_after_the_last_one() -> None:
         told = kinds(session.events)
         await asyncio.sleep(120)
         assert kinds(session.events) == told
+
+
+async def test_a_session_that_is_abandoned_waits_for_no_last_words() -> None:
+    """Not even where its audio was over already."""
+    async with LiveSession() as session:
+        await session.opened()
+        await session.speak(1.0)
+        session.stop()
+        await asyncio.sleep(1.0)
+        session.live.abandon(ends.cancelled())
+        session.live.abandon(ends.client_lost())
+
+    ending = await session.ended()
+    assert (ending.state, ending.reason) == ("interrupted", "cancelled")
+    assert session.stream.is_cancelled
