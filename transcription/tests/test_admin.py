@@ -96,6 +96,7 @@ def test_every_page_opens_and_has_nothing_inline(boss: Client) -> None:
         f"{KEYS}add/",
         f"{KEYS}{ApiKey.objects.get().pk}/change/",
         USAGE,
+        "/admin/transcription/filejob/",
         "/admin/transcription/worker/",
     ]
     for address in addresses:
@@ -106,7 +107,7 @@ def test_every_page_opens_and_has_nothing_inline(boss: Client) -> None:
 def test_only_the_models_that_people_look_after_are_there(boss: Client) -> None:
     html = page(boss, "/admin/")
     models = set(re.findall(r"/admin/transcription/(\w+)/", html))
-    assert models == {"transcriptionsession", "transcriptsegment", "apikey", "usageday", "worker"}
+    assert models == {"transcriptionsession", "transcriptsegment", "apikey", "filejob", "usageday", "worker"}
 
 
 def test_the_first_page_has_four_numbers(boss: Client) -> None:
