@@ -162,7 +162,13 @@ def test_a_job_that_has_ended_is_not_cancelled() -> None:
 
 
 def test_a_failed_job_can_be_queued_again_while_its_file_is_there() -> None:
-    failed = {"state": FileJob.State.FAILED, "due_at": None, "attempts": 8, "error_code": 4502, "ended_at": Now()}
+    failed: dict[str, Any] = {
+        "state": FileJob.State.FAILED,
+        "due_at": None,
+        "attempts": 8,
+        "error_code": 4502,
+        "ended_at": Now(),
+    }
     job, without_file = make_job(**failed), make_job(**failed, stored_name="")
     completed = make_job(state=FileJob.State.COMPLETED, due_at=None)
 
@@ -272,7 +278,7 @@ def test_what_no_job_needs_is_swept(folder: UploadFolder) -> None:
 
 
 def test_files_of_jobs_that_failed_long_ago_are_given_up() -> None:
-    failed = {"state": FileJob.State.FAILED, "due_at": None}
+    failed: dict[str, Any] = {"state": FileJob.State.FAILED, "due_at": None}
     old = make_job(**failed, ended_at=Now() - timedelta(hours=25))
     new, elsewhere = make_job(**failed, ended_at=Now()), make_job(**failed, ended_at=Now() - timedelta(hours=25))
     FileJob.objects.filter(pk=elsewhere.pk).update(storage_id="there")
