@@ -10,12 +10,15 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from transcription.dialects.listen import ListenDialect
 from transcription.dialects.native import NativeDialect
+from transcription.dialects.realtime import RealtimeDialect
+from transcription.files.engine import DIALECT as UPLOAD
 from transcription.models import TranscriptSegment
 
 LOW_CONFIDENCE = 0.8
 # Every name that a session's dialect may have.
-DIALECTS = (NativeDialect.name,)
+DIALECTS = (NativeDialect.name, RealtimeDialect.name, ListenDialect.name, UPLOAD)
 
 
 class EditedFilter(admin.SimpleListFilter):

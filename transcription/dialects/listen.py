@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from transcription import commands, events
-from transcription.audio import AudioFormat
+from transcription.audio import AudioFormat, Encoding
 from transcription.audio_head import find_format
 from transcription.commands import Command
 from transcription.credentials import header_credential
@@ -26,6 +26,7 @@ from transcription.options import parse_config
 from transcription.principals import Principal
 from transcription.results import InterimResult
 from transcription.safe_json import parse_object
+from transcription.webm_opus import WEBM_MAGIC, WebmOpus
 
 NORMAL_CLOSE = 1000
 # What Deepgram's clients expect: they send a KeepAlive every few seconds.
@@ -71,6 +72,7 @@ class ListenDialect:
         self._results = self._make_results()
         self._format: AudioFormat | None = None
         self._head = b""
+        self._webm: WebmOpus | None = None
         self._digest = hashlib.sha256()
         self._received_bytes = 0
         self._next_segment = 0
@@ -124,18 +126,28 @@ class ListenDialect:
         self._digest.update(chunk)
         self._received_bytes += len(chunk)
         if self._format is not None:
-            return _audio(chunk)
+            return self._audio(chunk)
         self._head += chunk
         self._format = self._find_format(last=False)
         if self._format is None:
             return []
         head, self._head = self._head, b""
-        return [self._start(self._format), *_audio(head)]
+        return [self._start(self._format), *self._audio(head)]
 
     def _find_format(self, *, last: bool) -> AudioFormat | None:
         if self._options.has_format:
             return parse_config(self._options.config).audio_format
+        if self._head.startswith(WEBM_MAGIC):
+            self._webm = WebmOpus()
+            return AudioFormat(Encoding.OGGOPUS)
         return find_format(self._head, last=last)
+
+    def _audio(self, chunk: bytes) -> list[Command]:
+        """In pieces that fit into what may wait to be heard."""
+        if self._webm is not None:
+            chunk = self._webm.feed(chunk)
+        pieces = (chunk[start : start + AUDIO_PIECE_BYTES] for start in range(0, len(chunk), AUDIO_PIECE_BYTES))
+        return [commands.Audio(piece) for piece in pieces]
 
     def _start(self, audio_format: AudioFormat) -> Command:
         self._format = audio_format
@@ -186,7 +198,7 @@ class ListenDialect:
             # Raises BadAudio unless these few bytes say what they are.
             audio_format = self._find_format(last=True)
             if audio_format is not None:
-                return [self._start(audio_format), *_audio(self._head), commands.Stop()]
+                return [self._start(audio_format), *self._audio(self._head), commands.Stop()]
         return [commands.Answer([self._metadata(0)]), commands.Stop()]
 
     @property
@@ -274,13 +286,6 @@ class ListenDialect:
 
     def close_reason(self, error: TranscriptionError | None) -> str:
         return "" if error is None else close_of(error)[1]
-
-
-def _audio(chunk: bytes) -> list[Command]:
-    """In pieces that fit into what may wait to be heard."""
-    return [
-        commands.Audio(chunk[start : start + AUDIO_PIECE_BYTES]) for start in range(0, len(chunk), AUDIO_PIECE_BYTES)
-    ]
 
 
 def _parse(text: str) -> messages.ClientMessage:

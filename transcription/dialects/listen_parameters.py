@@ -32,7 +32,9 @@ PARAMETERS: dict[str, Parameter] = {
     "model": Parameter(H, H, "a name of the recogniser's; names of Deepgram's models mean its default"),
     "language": Parameter(H, H, "BCP 47; a language alone means its usual region, en is en-US"),
     "encoding": Parameter(
-        H, H, "linear16, mulaw, alaw, flac, opus, ogg-opus; without it the audio begins with a WAV, FLAC or Ogg header"
+        H,
+        H,
+        "linear16, mulaw, alaw, flac, opus, ogg-opus; without it the audio begins with a WAV, FLAC, Ogg or WebM header",
     ),
     "sample_rate": Parameter(H, H, "8000-48000; needed with linear16, 8000 where mulaw or alaw come without it"),
     "channels": Parameter(H, H, "1 or 2; the recogniser hears two as one"),

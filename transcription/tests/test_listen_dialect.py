@@ -35,6 +35,7 @@ from transcription.options import TranscriptionConfig
 from transcription.results import Alternative, FinalResult, InterimResult, Word
 from transcription.tests.recordings import CONTAINERS, wav
 from transcription.tests.test_native_dialect import LIMITS
+from transcription.tests.webm import webm
 
 RAW = "encoding=linear16&sample_rate=16000"
 SESSION_ID = "0a1b2c3d-0000-4000-8000-000000000000"
@@ -248,7 +249,23 @@ def test_without_an_encoding_a_container_is_known_by_its_first_bytes(name: str, 
     assert start.options["encoding"] == encoding
 
 
-@pytest.mark.parametrize("name", ["WebM", "MP3", "MP4"])
+def test_a_browsers_recording_goes_on_as_ogg() -> None:
+    recording = webm(seconds=1)
+    dialect = new_dialect("model=nova-3")
+
+    start, *first = dialect.on_binary(recording[:500])
+    rest = dialect.on_binary(recording[500:])
+
+    assert isinstance(start, Start)
+    assert start.options["encoding"] == "OGGOPUS"
+    chunks = [command.chunk for command in (*first, *rest) if isinstance(command, Audio)]
+    assert b"".join(chunks).startswith(b"OggS")
+    assert sum(map(len, chunks)) > len(recording) // 2
+    [metadata] = told(dialect, events.Stopped("client", 1000, 1, None, 0))
+    assert metadata["sha256"] == hashlib.sha256(recording).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["MP3", "MP4"])
 def test_without_an_encoding_what_cannot_be_read_is_bad_audio(name: str) -> None:
     dialect = new_dialect("")
     with pytest.raises(BadAudio) as caught:

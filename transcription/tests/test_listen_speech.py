@@ -10,7 +10,8 @@ from deepgram.types import ListenV1Response
 
 from speechsite.tests.served import Served, manage
 from transcription.tests.deepgram_sdk import listening, new_client
-from transcription.tests.speech_clips import Clip, load_clips
+from transcription.tests.speech_clips import Clip, load_clips, load_samples
+from transcription.tests.webm import RATE_HZ, webm_of
 from transcription.tests.word_error_rate import word_error_rate
 
 pytestmark = pytest.mark.timeout(240)
@@ -37,7 +38,9 @@ def clips() -> list[Clip]:
     return [clip for clip in load_clips() if clip.name in CLIPS]
 
 
-def test_live_and_as_files_the_words_are_those_that_were_said(served: Served, key: str, clips: list[Clip]) -> None:
+def test_live_as_files_and_as_a_browser_records_them_the_words_are_those_that_were_said(
+    served: Served, key: str, clips: list[Clip]
+) -> None:
     client = new_client(served.url, key)
     live, files = [], []
     for clip in clips:
@@ -52,6 +55,10 @@ def test_live_and_as_files_the_words_are_those_that_were_said(served: Served, ke
         [best] = response.results.channels[0].alternatives or []
         files.append(best.transcript or "")
 
+    with listening(client, model="nova-3") as stream:
+        stream.speak(webm_of(load_samples(clips[0].path, RATE_HZ)), chunk_bytes=1000)
+        stream.end()
+    assert word_error_rate([clips[0].text], [" ".join(stream.finals)]) <= MAX_WORD_ERROR_RATE, stream.messages
     said = [clip.text for clip in clips]
     assert word_error_rate(said, live) <= MAX_WORD_ERROR_RATE, live
     assert word_error_rate(said, files) <= MAX_WORD_ERROR_RATE, files
