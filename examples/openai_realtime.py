@@ -15,7 +15,11 @@ TURN_DETECTION = None  # one item for all of it; {"type": "server_vad"} makes on
 
 async def send(connection, audio) -> None:
     rate = audio.getframerate()
-    listened_to = {"format": {"type": "audio/pcm", "rate": rate}, "turn_detection": TURN_DETECTION}
+    listened_to = {
+        "format": {"type": "audio/pcm", "rate": rate},
+        "transcription": {"language": "en-US"},
+        "turn_detection": TURN_DETECTION,
+    }
     await connection.session.update(session={"type": "transcription", "audio": {"input": listened_to}})
     while chunk := audio.readframes(rate // 10):
         await connection.input_audio_buffer.append(audio=base64.b64encode(chunk).decode())

@@ -34,8 +34,25 @@ CODE_EXAMPLES = (
         "python3 -m http.server 8080  # and open http://localhost:8080/{file}",
     ),
     CodeExample("node", "Node.js", "node_client.mjs", "javascript", "node {file} speech.wav"),
-    CodeExample("curl", "curl", "curl.sh", "shell", "sh {file}"),
+    CodeExample("curl", "curl", "curl.sh", "shell", "sh {file} speech.wav"),
     CodeExample("websocat", "websocat", "websocat.sh", "shell", "sh {file} speech.wav"),
+    CodeExample(
+        "openai",
+        "OpenAI",
+        "openai_realtime.py",
+        "library",
+        "pip install 'openai[realtime]' && python {file} speech.wav",
+    ),
+    CodeExample(
+        "nvidia",
+        "NVIDIA",
+        "nvidia_realtime.py",
+        "library",
+        "pip install nvidia-riva-client && python {file} speech.wav",
+    ),
+    CodeExample(
+        "deepgram", "Deepgram", "deepgram_live.py", "library", "pip install deepgram-sdk && python {file} speech.wav"
+    ),
 )
 
 

@@ -2,12 +2,13 @@
  * A program of `examples/` with the values of the form in it. Pure.
  *
  * The programs are ordinary ones that run as they are. What is replaced: the address of the service, the one line with
- * the options, and how many bytes 100 ms of the audio have.
+ * the options (of a foreign library: the language), and how many bytes 100 ms of the audio have.
  */
 
 import { bytesPerSecond } from "./wire-audio.js";
 
 const SITE = "http://127.0.0.1:8000";
+const HOST = "127.0.0.1:8000";
 const SOCKET_SITE = "ws://127.0.0.1:8000";
 const API_PATH = "/api/v1";
 const LONGEST_LINE = 100;
@@ -19,6 +20,7 @@ const KINDS = {
   javascript: { options: /^const config = .*$/m, write: (config) => `const config = ${toJavaScript(config)};` },
   browser: { options: /^  const config = .*$/m, write: (config) => `  const config = ${toJavaScript(ofMicrophone(config), "  ")};` },
   shell: { options: /^config='.*'$/m, write: (config) => `config=${toShell(config)}` },
+  library: { options: /"en-US"/, write: ({ language }) => JSON.stringify(language) },
 };
 
 /** example: {kind, text}. site: the origin, such as "https://speech.example.org". apiPath: the prefix of the API. */
@@ -29,6 +31,9 @@ export function fillIn({ kind, text }, { site, apiPath = API_PATH, config }) {
     .replace(options, () => write(config))
     .replaceAll(SITE, site)
     .replaceAll(SOCKET_SITE, site.replace(/^http/, "ws"))
+    .replaceAll(HOST, new URL(site).host)
+    .replace('"use_ssl": False', site.startsWith("https:") ? '"use_ssl": True' : '"use_ssl": False')
+    .replaceAll("language=en-US", `language=${config.language}`)
     .replaceAll(`${API_PATH}/`, `${apiPath}/`)
     .replace(/^(CHUNK_BYTES = |const chunkBytes = )\d+/m, (_, name) => `${name}${chunkBytes}`)
     .replace(/^(chunk_characters=)\d+/m, (_, name) => `${name}${wholeBase64(chunkBytes)}`);

@@ -7,7 +7,7 @@ const WORDS = {
 };
 const TEXTS = { python: /"""[\s\S]*?"""|f?"(?:\\.|[^"\\\n])*"/, javascript: /`(?:\\.|[^`\\])*`|"(?:\\.|[^"\\\n])*"/, shell: /'[^']*'|"(?:\\.|[^"\\])*"/ };
 const COMMENTS = { python: /#.*/, javascript: /(?<!:)\/\/.*/, shell: /(?<=^|\s)#.*/ };
-const SAME = { browser: "javascript" };
+const SAME = { browser: "javascript", library: "python" };
 
 /** text in order, cut into {kind, text}; kind: "comment", "text", "word" or "". */
 export function coloured(text, language) {

@@ -193,8 +193,9 @@ def test_the_receiver_takes_signed_webhooks_and_no_others(service: Served, quest
 
 def test_curl_makes_a_session_and_reads_what_was_said_in_another(service: Served, question: Path) -> None:
     run(sys.executable, EXAMPLES / "shortest_client.py", question, socket_url(service)).check_returncode()
-    done = run("/bin/sh", EXAMPLES / "curl.sh", service.url)
+    done = run("/bin/sh", EXAMPLES / "curl.sh", question, service.url)
     assert done.returncode == 0, done.stderr.decode()
+    assert b"What is natural language processing?" in done.stdout
     assert b'"websocket_url"' in done.stdout
     assert b" --> " in done.stdout
 
