@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from speechsite.config import get_config
-from transcription.code_examples import read_code_examples
+from transcription.code_examples import FOLDER, read_code_examples
+from transcription.documents import CHANGELOG, list_titles, render_document
 from transcription.principals import Principal
 from transcription.views import offered_languages, page
 
@@ -36,3 +40,36 @@ def _api_page(request: HttpRequest, principal: Principal, languages: list[str]) 
         "sessions_url": reverse("sessions"),
     }
     return render(request, "api.html", context)
+
+
+@require_safe
+@page
+def document(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
+    """A document of the version that runs here."""
+    found = render_document(name, address_of)
+    if found is None:
+        raise Http404
+    return render(request, "document.html", {"document": found, "titles": list_titles()})
+
+
+@require_safe
+@page
+def example_file(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
+    """A file of `examples/`, to be read or saved."""
+    names = {path.name for path in FOLDER.iterdir() if path.is_file()}
+    if name not in names:
+        raise Http404
+    return HttpResponse((FOLDER / name).read_bytes(), content_type="text/plain; charset=utf-8")
+
+
+def address_of(path: str) -> str | None:
+    """Where a file of the repository is served: documents, examples and what pages load; None: nowhere."""
+    if path == "CHANGELOG.md":
+        return reverse("document", args=[CHANGELOG])
+    if found := re.fullmatch(r"docs/([\w-]+)\.md", path):
+        return reverse("document", args=[found[1]])
+    if found := re.fullmatch(r"examples/([\w.-]+)", path):
+        return reverse("example_file", args=[found[1]])
+    if path.startswith("static/"):
+        return static(path.removeprefix("static/"))
+    return None

@@ -6,11 +6,13 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
 from transcription import views
-from transcription.api_page import api_page
+from transcription.api_page import api_page, document, example_file
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.record, name="record"),
     path("api/", api_page, name="api_page"),
+    path("api/docs/<slug:name>/", document, name="document"),
+    path("api/examples/<str:name>", example_file, name="example_file"),
     path("console/", views.live, name="live"),
     path("console/numbers/", views.numbers, name="numbers"),
     path("console/health/", views.health, name="health"),

@@ -40,6 +40,9 @@ def test_every_page_leads_to_it_and_it_to_the_documents_of_the_api() -> None:
     assert f'<a href="{reverse("api_page")}" >' in client.get(reverse("sessions")).content.decode()
     html = client.get(reverse("api_page")).content.decode()
     assert f'<a href="{reverse("api_page")}" aria-current="page">' in html
+    assert (
+        f'<a href="{reverse("api_page")}" aria-current="true">' in client.get("/api/docs/changelog/").content.decode()
+    )
     links = re.findall(r'href="(/[^"]*)"', html[html.index('class="card api-links"') :])
     assert f"{get_config().api_v1_str}/docs" in links
     for link in links:

@@ -32,6 +32,7 @@ PAGES = {
     "session-hostile": "/console/sessions/hostile/",
     "session-long": "/console/sessions/long-reading/?part=1",
     "health": "/console/health/",
+    "document": "/api/docs/websocket-api/",
 }
 VIEWS = [(1360, "light"), (1360, "dark"), (390, "light"), (390, "dark"), (320, "light")]
 
