@@ -60,7 +60,9 @@ class DatabaseThreads:
         future = self._submit(lambda: function(*args, **kwargs))
         waiter = asyncio.shield(asyncio.wrap_future(future))
         try:
-            return await asyncio.wait_for(waiter, timeout_s)
+            # Not wait_for: up to Python 3.11 it forgets a cancellation that comes in the same turn as the result.
+            async with asyncio.timeout(timeout_s):
+                return await waiter
         except TimeoutError:
             future.cancel()  # does nothing to a job that runs
             raise

@@ -132,3 +132,20 @@ async def test_it_takes_nothing_more_once_closed(threads: DatabaseThreads) -> No
     await threads.aclose()
     with pytest.raises(RuntimeError):
         await threads.run(_query)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_cancellation_is_never_forgotten_however_late_it_comes(threads: DatabaseThreads, turns: int) -> None:
+    """Whoever waits may loop: who is cancelled and does not end would keep the process from ending."""
+    may_end = threading.Event()
+    waiting = asyncio.create_task(threads.run(may_end.wait, timeout_s=30))
+    await asyncio.sleep(0)
+    may_end.set()
+    # A job behind it: once that runs the first one's result is on its way to the loop.
+    following = threads._submit(lambda: None)
+    following.result(timeout=30)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    is_cancelled = waiting.cancel()
+    await asyncio.wait([waiting])
+    assert waiting.cancelled() is is_cancelled
