@@ -26,7 +26,8 @@ from transcription.auth import (
     read_start_token,
     request_principal,
 )
-from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated
+from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, TooFast
+from transcription.guesses import MAX_WRONG
 from transcription.keyring import CACHE_S, MAX_CACHED_KEYS, Keyring
 from transcription.models import ApiKey
 from transcription.origins import may_come_without_credentials, origin_matches
@@ -34,6 +35,7 @@ from transcription.principals import LOCAL, Principal
 from transcription.scopes import Scope
 from transcription.tests.old_tokens import expired_token
 from transcription.tests.sessions import Clock, ScriptedThreads
+from transcription.tokens import issue_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 
@@ -394,3 +396,73 @@ def test_a_request_from_this_machine_needs_no_key_in_development() -> None:
             request_principal(request("POST", address="127.0.0.1", Origin=foreign))
     with pytest.raises(NotAuthenticated):
         request_principal(request(address=OUTSIDE))
+
+
+# Limits
+
+
+async def test_an_expired_key_is_not_good_for_longer_than_its_date_though_it_was_just_found(
+    keyring: Keyring, threads: ScriptedThreads, clock: Clock
+) -> None:
+    _, text = await threads.run(lambda: ApiKey.create("app", expires_at=timezone.now() + timedelta(seconds=10)))
+    assert await keyring.find(text, timeout_s=30)
+    assert keyring.cached(text)
+    clock.advance(10)
+    assert keyring.cached(text) is None
+    await keyring.aclose()
+
+
+async def test_a_revoked_key_is_refused_by_its_reason(lookups: Lookups, threads: ScriptedThreads) -> None:
+    _, text = await threads.run(lambda: ApiKey.create("app", revoked_at=timezone.now()))
+    before = failures("key")
+    with pytest.raises(NotAuthenticated) as refused:
+        await authenticate_socket(scope(authorization=f"Bearer {text}"), lookups=lookups)
+    assert (refused.value.reason, failures("key")) == ("key_revoked", before + 1)
+
+
+async def test_wrong_keys_are_not_looked_up_for_ever(lookups: Lookups, threads: ScriptedThreads) -> None:
+    _, text = await threads.run(ApiKey.create, "app")
+    prefix = text[:12]
+    assert await authenticate_socket(scope(authorization=f"Bearer {text}"), lookups=lookups)
+    for number in range(MAX_WRONG):
+        with pytest.raises(NotAuthenticated):
+            await authenticate_socket(scope(authorization=f"Bearer {prefix}_{number}"), lookups=lookups)
+    threads.ran.clear()
+    with pytest.raises(TooFast):
+        await authenticate_socket(scope(authorization=f"Bearer {prefix}_x"), lookups=lookups)
+    assert await authenticate_socket(scope(authorization=f"Bearer {text}"), lookups=lookups)
+    assert threads.ran == []
+    await lookups.keyring.aclose()
+
+
+async def test_a_made_up_start_token_is_a_guess_and_an_expired_one_is_not(lookups: Lookups) -> None:
+    old = expired_token("abc")
+    for _try in range(2 * MAX_WRONG):
+        with pytest.raises(NotAuthenticated):
+            await authenticate_socket(scope(subprotocols=(f"speech.token.{old}",)), lookups=lookups)
+    for _try in range(MAX_WRONG):
+        with pytest.raises(NotAuthenticated):
+            await authenticate_socket(scope(subprotocols=(f"speech.token.{old}x",)), lookups=lookups)
+    with pytest.raises(TooFast):
+        await authenticate_socket(scope(subprotocols=(f"speech.token.{old}x",)), lookups=lookups)
+
+
+async def test_a_socket_token_speaks_once_from_any_origin(lookups: Lookups, threads: ScriptedThreads) -> None:
+    text, _ends = await threads.run(issue_token, Principal("user", user_id=None, label="anna"))
+    offered = scope(subprotocols=("speech.v1", f"speech.token.{text}"), origin="https://other.example")
+    assert (await authenticate_socket(offered, lookups=lookups)).label == "anna"
+    with pytest.raises(NotAuthenticated) as refused:
+        await authenticate_socket(offered, lookups=lookups)
+    assert refused.value.reason == "token_used"
+
+
+def test_a_key_makes_no_more_requests_a_minute_than_it_may() -> None:
+    _, text = ApiKey.create("app", rate_limit=2)
+    _, other = ApiKey.create("other")
+    for _request in range(2):
+        request_principal(request(**{"X-API-Key": text}))
+    with pytest.raises(TooFast) as refused:
+        request_principal(request(**{"X-API-Key": text}))
+    assert refused.value.reason == "rate_limit"
+    assert 0 < (refused.value.retry_after_ms or 0) <= 60_000
+    assert request_principal(request(**{"X-API-Key": other}))
