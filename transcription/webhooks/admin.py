@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django import forms
@@ -46,6 +46,7 @@ class EndpointForm(ModelForm):
     class Meta:
         model = WebhookEndpoint
         fields = ("url", "description", "events", "owner", "reach", "enabled")
+        widgets: ClassVar = {"url": forms.URLInput(attrs={"class": "vURLField", "size": 60})}
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]

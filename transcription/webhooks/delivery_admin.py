@@ -32,7 +32,7 @@ COLOURS = {"pending": "detached", "delivered": "live", "failed": "failed"}
 class WebhookDeliveryAdmin(CappedListMixin, admin.ModelAdmin):
     """Only the service writes it."""
 
-    list_display = ("event_type", "shown_state", "session_name", "to", "attempts", "result", "created", "next_attempt")
+    list_display = ("event_type", "state_and_next", "session_name", "to", "attempts", "result", "created")
     list_filter = ("state", "event_type", ("endpoint", admin.RelatedOnlyFieldListFilter))
     search_fields = ("event_id",)
     search_help_text = gettext_lazy("An event id, or the id of a session, both whole")
@@ -94,6 +94,11 @@ class WebhookDeliveryAdmin(CappedListMixin, admin.ModelAdmin):
         colour, label = COLOURS[delivery.state], delivery.get_state_display()
         return format_html('<span class="state state-{}">{}</span>', colour, label)
 
+    @admin.display(description=gettext_lazy("state"))
+    def state_and_next(self, delivery: WebhookDelivery) -> str:
+        next_attempt = moment(delivery.due_at) if delivery.state == WebhookDelivery.State.PENDING else None
+        return with_second_line(self.shown_state(delivery), next_attempt or "")
+
     @admin.display(description=gettext_lazy("session"))
     def session_name(self, delivery: WebhookDelivery) -> str:
         return session_link(delivery.session) if delivery.session is not None else "-"
@@ -111,10 +116,6 @@ class WebhookDeliveryAdmin(CappedListMixin, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("created"))
     def created(self, delivery: WebhookDelivery) -> str | None:
         return moment(delivery.created_at)
-
-    @admin.display(description=gettext_lazy("next attempt"))
-    def next_attempt(self, delivery: WebhookDelivery) -> str | None:
-        return moment(delivery.due_at)
 
     @admin.display(description=gettext_lazy("beginning of the response"))
     def shown_response(self, delivery: WebhookDelivery) -> str:

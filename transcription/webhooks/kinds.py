@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
@@ -46,8 +47,7 @@ class AnnouncingKind:
         self._announcer = Announcer()
 
     def rows(self) -> QuerySet[Any]:
-        chore = _chore(self.name)
-        return chore if chore.exists() and self._announcer.has_news() else Chore.objects.none()
+        return _chore(self.name, self._announcer.has_news)
 
     async def work(self, row: Chore, lease: Lease) -> Outcome:
         is_all = await lease.threads.run(self._announcer.announce, timeout_s=CHORE_TIMEOUT_S)
@@ -65,16 +65,18 @@ class TidyingKind:
         self._log_days = log_days
 
     def rows(self) -> QuerySet[Any]:
-        chore = _chore(self.name)
-        return chore if chore.exists() and WebhookEndpoint.objects.exists() else Chore.objects.none()
+        return _chore(self.name, WebhookEndpoint.objects.exists)
 
     async def work(self, row: Chore, lease: Lease) -> Outcome:
         await lease.threads.run(tidy, self._log_days, timeout_s=CHORE_TIMEOUT_S)
         return Outcome(due_in_s=TIDY_EVERY_S)
 
 
-def _chore(name: str) -> QuerySet[Chore]:
-    """The chore of this name if it is due; made if there is none yet. Looking for news comes only after that."""
-    if not Chore.objects.filter(name=name).exists():
+def _chore(name: str, is_needed: Callable[[], bool]) -> QuerySet[Chore]:
+    """The chore of this name, if it is due and needed. Its row is made when it is needed first."""
+    chores = Chore.objects.filter(name=name)
+    if chores.filter(due_at__gt=Now()).exists() or not is_needed():
+        return Chore.objects.none()
+    if not chores.exists():
         Chore.objects.bulk_create([Chore(name=name, due_at=Now())], ignore_conflicts=True)
-    return Chore.objects.filter(name=name, due_at__lte=Now())
+    return chores

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from transcription.access import endpoint_is_trusted
@@ -39,9 +39,12 @@ def tidy(log_days: int) -> None:
 def give_up_undeliverable() -> None:
     """What waits for endpoints that are disabled waits no longer; it can be sent again by hand."""
     idle = Q(lease_until__isnull=True) | Q(lease_until__lte=Now())
-    waiting = WebhookDelivery.objects.filter(idle, state=State.PENDING, endpoint__enabled=False)
+    pending = WebhookDelivery.objects.filter(idle, state=State.PENDING)
+    # Endpoints first: the log is long, and only what waits has an index by endpoint.
+    disabled = WebhookEndpoint.objects.filter(Exists(pending.filter(endpoint=OuterRef("pk"))), enabled=False)
+    endpoints = list(disabled.values_list("pk", flat=True)[:MAX_PIECES])
     for _piece in range(MAX_PIECES):
-        keys = list(waiting.values_list("pk", flat=True)[:ROWS_AT_ONCE])
+        keys = list(pending.filter(endpoint__in=endpoints).order_by().values_list("pk", flat=True)[:ROWS_AT_ONCE])
         if not keys:
             break
         WebhookDelivery.objects.filter(idle, pk__in=keys, state=State.PENDING).update(

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.webhooks.models import WebhookDelivery, WebhookEndpoint
 
 HOSTILE = "<script>window.broken = 1</script><img src=x onerror='window.broken = 1'>\u202eevil\u202c \U0001f600"
 
@@ -81,3 +82,23 @@ add("stopped-by-operator", MEETING[:3], 200, end_reason="operator", stop_reason=
 for i in range(60):
     add(f"lecture-{i:02}", MEETING[i % 5 : i % 5 + 1], 60 * 24 + 60 * i, title=f"Lecture {i + 1}")
 add("long-reading", [f"Sentence number {i} of a long reading." for i in range(1005)], 60 * 30)
+
+# Disabled: nothing that happens on the site while it is tested is told anybody.
+hooks = WebhookEndpoint.objects.create(
+    public_id="ep_seed",
+    owner=operator,
+    url="https://contact-centre.example.org/integrations/speech/hooks",
+    description="Contact centre " + HOSTILE,
+    events=["session.completed", "session.failed", "segment.final"],
+    enabled=False,
+    disabled_reason="failing",
+)
+WebhookDelivery.objects.create(
+    endpoint=hooks,
+    session=TranscriptionSession.objects.first(),
+    event_type="session.completed",
+    body='{"type": "session.completed", "data": {}}',
+    state="failed",
+    error="connection_failed",
+    attempts=7,
+)

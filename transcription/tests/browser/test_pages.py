@@ -68,10 +68,18 @@ def test_a_person_without_rights_is_told_which_group_gives_them(open_page: OpenP
     check(page, "console-not-allowed", 1360, "light")
 
 
-@pytest.mark.parametrize("name", ["transcriptionsession", "transcriptsegment"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transcription/transcriptionsession",
+        "transcription/transcriptsegment",
+        "webhooks/webhookendpoint",
+        "webhooks/webhookdelivery",
+    ],
+)
 def test_lists_of_the_admin_fit_between_their_side_bars(open_page: OpenPage, name: str) -> None:
-    page = open_page(f"/admin/transcription/{name}/", person=OPERATOR)
-    screenshot(page, f"admin-{name}-1360-light")
+    page = open_page(f"/admin/{name}/", person=OPERATOR)
+    screenshot(page, f"admin-{name.rpartition('/')[2]}-1360-light")
     expect(page.locator("#nav-sidebar")).to_be_visible()
     hidden = page.locator(".results").evaluate("element => element.scrollWidth - element.clientWidth")
     assert hidden <= 0, "the list scrolls sideways"
