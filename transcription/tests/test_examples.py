@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from examples.speech_client import ConnectionLost, Event, SpeechError, transcribe
+from speechsite.config import BASE_DIR
 from speechsite.tests.served import Served, manage
 from transcription.tests.example_programs import EXAMPLES, NODE, TIMEOUT_S, path_with_websocat, run, wav_of
 from transcription.tests.speech_clips import SAMPLE_RATE_HZ, load_clip
@@ -100,6 +101,26 @@ def test_short_clients_take_a_key_and_say_why_they_were_refused(
 
 def test_the_node_client_prints_what_was_said(service: Served, question: Path) -> None:
     done = run(*NODE, EXAMPLES / "node_client.mjs", question, socket_url(service))
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode() == "What is natural language processing?\n"
+
+
+IN_NODE = """
+import {{ readFileSync }} from "node:fs";
+import {{ TranscriptionSocket }} from "{module}";
+const socket = new TranscriptionSocket("{url}");
+socket.addEventListener("transcript", ({{ detail }}) => detail.is_final && console.log(detail.text));
+socket.addEventListener("closed", ({{ detail }}) => (process.exitCode = Number(detail.code !== 1000)));
+socket.open();
+socket.send(readFileSync("{file}"));
+socket.stop();
+"""
+
+
+def test_the_module_of_the_pages_runs_in_node_too(service: Served, question: Path) -> None:
+    module = BASE_DIR / "static/js/transcription-socket.js"
+    script = IN_NODE.format(module=module, url=socket_url(service, "from-node"), file=question)
+    done = run(*NODE, "--input-type=module", "--eval", script)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode() == "What is natural language processing?\n"
 
