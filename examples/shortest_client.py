@@ -16,7 +16,8 @@ async def send(socket, audio):
 
 
 async def main(path, server="ws://127.0.0.1:8000"):
-    url, headers = f"{server}/api/v1/transcribe/{uuid.uuid4().hex}", {"Authorization": f"Bearer {KEY}"} if KEY else {}
+    url = f"{server}/api/v1/transcribe/{uuid.uuid4().hex}"
+    headers = {"Authorization": f"Bearer {KEY}"} if KEY else {}
     async with websockets.connect(url, additional_headers=headers) as socket:
         sending = asyncio.create_task(send(socket, open(path, "rb")))
         async for event in (json.loads(message) async for message in socket):
