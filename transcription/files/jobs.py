@@ -203,6 +203,9 @@ class FileJobs:
         noted_ms = -1
         while True:
             await asyncio.sleep(NOTE_EVERY_S)
+            if self._process.draining:
+                # Its last words would only be heard again by whoever goes on.
+                session.abandon(ends.draining())
             try:
                 heard_ms = session.settled_bytes // BYTES_PER_MS
                 if heard_ms != noted_ms:

@@ -465,11 +465,12 @@ def test_a_running_job_can_be_cancelled(http: httpx2.Client, normal_speed: Serve
 def test_a_job_of_a_killed_process_goes_on_where_it_was_settled(http: httpx2.Client, normal_speed: Server) -> None:
     """No word is lost or said twice."""
     words = 120
-    normal_speed.riva.default = Script(settles=True, speed=12.0)
+    normal_speed.riva.default = Script(settles=True, speed=6.0)
     job = make_job(http, encoded(spoken(words), "flac"))
     wait_for(lambda: read_job(http, job)["heard_ms"] > 5000, "some of it is settled")
     (worker,) = normal_speed.served.children(WORKER)
 
+    normal_speed.riva.default = Script(settles=True)
     os.kill(worker, signal.SIGKILL)
 
     wait_for(lambda: normal_speed.served.children(WORKER) not in ([], [worker]), "there is another process")
@@ -479,6 +480,24 @@ def test_a_job_of_a_killed_process_goes_on_where_it_was_settled(http: httpx2.Cli
     done = ended_job(http, job)
 
     assert (done["state"], done["attempts"]) == ("completed", 2)
+    assert word_numbers(transcript(http, done["session_id"])) == list(range(1, words + 1))
+    session = last_session(normal_speed)
+    assert (session["state"], session["gaps"], session["epoch"]) == ("completed", "[]", 2)
+
+
+def test_a_job_of_a_process_that_is_ended_goes_on_in_the_next(http: httpx2.Client, normal_speed: Server) -> None:
+    words = 300  # more than a session holds, so that its end is not waited for
+    normal_speed.riva.default = Script(settles=True, speed=6.0)
+    job = make_job(http, encoded(spoken(words), "flac"))
+    wait_for(lambda: read_job(http, job)["heard_ms"] > 5000, "some of it is settled")
+    (worker,) = normal_speed.served.children(WORKER)
+
+    normal_speed.riva.default = Script(settles=True)
+    normal_speed.served.process.send_signal(signal.SIGHUP)
+
+    done = ended_job(http, job)
+    wait_for(lambda: worker not in normal_speed.served.children(WORKER), "the process has ended")
+    assert (done["state"], done["error"]) == ("completed", None)
     assert word_numbers(transcript(http, done["session_id"])) == list(range(1, words + 1))
     session = last_session(normal_speed)
     assert (session["state"], session["gaps"], session["epoch"]) == ("completed", "[]", 2)

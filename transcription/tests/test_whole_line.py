@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import riva.client
+from openai import OpenAI
 
 from speechsite.tests.served import Served, manage
 from transcription.native_client import NativeClient
+from transcription.tests.audio_files import encoded
 from transcription.tests.speech_clips import Clip, load_clips
 from transcription.tests.word_error_rate import word_error_rate
 
@@ -107,3 +109,17 @@ def test_speech_is_heard_with_few_errors_and_no_worse_than_by_the_engine_alone(
     )
     assert through_the_line <= MAX_WORD_ERROR_RATE
     assert through_the_line <= directly + MAX_LOSS
+
+
+@pytest.mark.timeout(180)
+def test_files_that_openais_client_uploads_are_heard_as_well(served: Served) -> None:
+    """Each in another container, with what its codec leaves of it."""
+    clips = [clip for clip in load_clips() if clip.name in ("austen-0920", "lj-0002", "riva-en-us-sample")]
+    made = manage("create_api_key", "files", "--quiet", data_dir=served.data_dir, DATABASE_URL="")
+    with OpenAI(base_url=f"{served.url}/v1", api_key=made.stdout.strip()) as client:
+        answers = [
+            client.audio.transcriptions.create(file=(f"a.{kind}", encoded(clip.pcm, kind)), model="whisper-1")
+            for clip, kind in zip(clips, ("mp3", "m4a", "webm"), strict=True)
+        ]
+    texts = [answer.text for answer in answers]
+    assert word_error_rate([clip.text for clip in clips], texts) <= 2 * MAX_WORD_ERROR_RATE
