@@ -14,7 +14,6 @@ from transcription import end as ends
 from transcription.connection_limits import CONTROL_MESSAGES_BURST
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.base import Dialect
-from transcription.dialects.native import NativeDialect
 from transcription.errors import StorageUnavailable
 from transcription.outbox import MAX_EVENTS, STUCK_S
 from transcription.steps import Ending, NewSession, SessionHandle
@@ -37,7 +36,8 @@ class Connection:
     """The ASGI server's side of one connection. While `reads` is not set, sending to the client waits."""
 
     consumer_class = TranscriptionConsumer
-    dialect_class: type[Dialect] = NativeDialect
+    # None: that of the consumer's class.
+    dialect_class: type[Dialect] | None = None
     query = b""
 
     def __init__(

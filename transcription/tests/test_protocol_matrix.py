@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from speechsite.config import get_config
+from speechsite.server import WEBSOCKET_MESSAGE_FACTOR, largest_message_bytes
 from speechsite.tests.served import wait_for
 from transcription.dialects.native import MAX_STRIKES
 from transcription.fake_riva.audio import silence, spoken, word_texts
@@ -200,7 +202,7 @@ async def test_row_45_a_message_over_the_limit_is_too_large(server: Server) -> N
 async def test_row_45_a_message_over_the_servers_cap_is_1009(server: Server) -> None:
     async with server.client("huge") as client:
         await client.start()
-        await client.send(bytes(300_000))
+        await client.send(bytes(WEBSOCKET_MESSAGE_FACTOR * largest_message_bytes(get_config()) + 1))
         assert await client.closed() == 1009
 
     assert server.ended("huge")["end_reason"] == "client_lost"
