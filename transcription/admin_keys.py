@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from axes.models import AccessFailureLog, AccessLog
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -79,6 +80,11 @@ class KeyStateFilter(admin.SimpleListFilter):
             case "key_revoked":
                 return queryset.filter(revoked_at__isnull=False)
         return queryset
+
+
+# Of django-axes only who is locked out is kept, and can be let in by deleting it.
+for unused in (AccessLog, AccessFailureLog):
+    admin.site.unregister(unused)
 
 
 @admin.register(ApiKey)
