@@ -16,7 +16,7 @@ from transcription import commands, metrics
 from transcription import end as ends
 from transcription.auth import Principal, WrongOrigin, authenticate_socket, token_expired
 from transcription.connection_limits import CONTROL_MESSAGES_PER_SECOND, COUNTED_BELOW_BYTES, ConnectionLimits
-from transcription.dialects.base import Denial, Dialect, Handshake, TickingDialect
+from transcription.dialects.base import Denial, Dialect, Handshake, TickingDialect, WishingDialect
 from transcription.dialects.native import NativeDialect
 from transcription.errors import InternalError, NothingToResume, TimedOutClient, TooFast, TranscriptionError
 from transcription.events import Ack, Answered, Event, Failed, Final, Interim
@@ -178,6 +178,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
                 self.scope, takes_expired_tokens=self._dialect.can_resume, credential_of=self._dialect.credential_of
             )
             refusal = self._dialect.refusal()
+            if refusal is None and isinstance(self._dialect, WishingDialect):
+                await self._process.check_wish(principal, self._dialect.wish)
         except WrongOrigin:
             await self.close()
             return False

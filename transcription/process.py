@@ -32,6 +32,7 @@ from transcription.reaper import ResumeBounds
 from transcription.resuming import digest_of, make_resume_token, stored_config
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits
+from transcription.riva.offer import check_offer
 from transcription.riva.target import targets_from_config
 from transcription.scopes import Scope
 from transcription.steps import NewSession, Resume, SessionHandle, Taken
@@ -49,6 +50,8 @@ PUBLISH_EVERY_S = 0.25
 # So many sessions in one go: measuring their audio takes some 20 us each.
 TICK_GROUP = 10
 DRAIN_S = 25.0
+# A handshake does not wait longer for what the recogniser says of itself.
+OFFER_TIMEOUT_S = 1.0
 # Of that, what storing and telling takes once nothing more is heard.
 HAND_OVER_S = 4.0
 # Beyond that, and within the server's grace: a message and a close to each.
@@ -193,13 +196,7 @@ class Process:
         Raises NotAllowed for a key that may not be used to transcribe, BadConfig naming the field, AtCapacity while
         draining or while the recogniser is known to be away.
         """
-        require_scope(principal, Scope.TRANSCRIBE)
-        self._check_open()
-        try:
-            self.recogniser.check()
-        except TranscriptionError as error:
-            metrics.ADMISSION_REFUSED_TOTAL.labels(reason=error.reason).inc()
-            raise
+        self._check_start(principal)
         asked = {**(await self.store.created_config(session_id, principal) or {}), **options}
         return NewSession(
             public_id=session_id,
@@ -210,6 +207,23 @@ class Process:
             asked=asked,
             applied=parse_config(asked).as_applied(),
         )
+
+    async def check_wish(self, principal: Principal, options: dict[str, Any]) -> None:
+        """Whether a session with these options could begin now, as far as that can be known without beginning it.
+
+        Raises what new_session() raises, and BadConfig for a model or language that the recogniser does not have.
+        """
+        self._check_start(principal)
+        check_offer(await self.recogniser.describe(OFFER_TIMEOUT_S), parse_config(options))
+
+    def _check_start(self, principal: Principal) -> None:
+        require_scope(principal, Scope.TRANSCRIBE)
+        self._check_open()
+        try:
+            self.recogniser.check()
+        except TranscriptionError as error:
+            metrics.ADMISSION_REFUSED_TOTAL.labels(reason=error.reason).inc()
+            raise
 
     def transcribe(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from transcription.commands import Command
 from transcription.errors import TranscriptionError
@@ -123,6 +123,16 @@ class Dialect(Protocol):
 
     def close_reason(self, error: TranscriptionError | None) -> str:
         """What stands beside the code; "" where the error message says it all."""
+        ...
+
+
+@runtime_checkable
+class WishingDialect(Protocol):
+    """A dialect whose options are known in the handshake, which is refused where they cannot be had."""
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        """Fields of the config."""
         ...
 
 

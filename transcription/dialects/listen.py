@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -109,6 +110,10 @@ class ListenDialect:
 
     def refusal(self) -> TranscriptionError | None:
         return self._refusal
+
+    @property
+    def wish(self) -> dict[str, Any]:
+        return self._options.config
 
     def denial(self, error: TranscriptionError) -> Denial | None:
         return build_denial(error, self._request_id)

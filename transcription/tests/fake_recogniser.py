@@ -10,6 +10,7 @@ from transcription.errors import TranscriptionError
 from transcription.options import TranscriptionConfig
 from transcription.recognition import Capabilities, Result
 from transcription.results import InterimResult
+from transcription.riva.offer import RivaModel
 
 SETTLING = Capabilities(settles=True, word_times=False)
 
@@ -137,12 +138,17 @@ class FakeRecogniser:
         self.gate = gate
         self._capabilities = capabilities
         self.last_words = list(last_words)
+        # What it says that it has; empty: nothing.
+        self.models: list[RivaModel] = []
         self._ends = ends
         self._opened = asyncio.Condition()
 
     def check(self) -> None:
         if self.refusal is not None:
             raise self.refusal
+
+    async def describe(self, _timeout_s: float | None = None) -> list[RivaModel]:
+        return self.models
 
     async def open(self, config: TranscriptionConfig, *, base_ms: int = 0) -> FakeStream:
         self.openings += 1

@@ -8,6 +8,7 @@ from typing import Any
 from transcription.dialects.listen import ListenDialect
 from transcription.errors import AtCapacity
 from transcription.results import Progress
+from transcription.riva.offer import RivaModel
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
 from transcription.tests.live_session import SECOND, SPEECH, final
 from transcription.tests.test_consumers import Connection
@@ -141,6 +142,16 @@ async def test_a_full_service_asks_to_try_again_later() -> None:
         assert await closed(connection) == (1013, "at_capacity")
 
     assert connection.kinds == ["Error"]
+
+
+@in_virtual_time
+async def test_a_language_that_the_recogniser_does_not_have_is_refused_before_any_audio() -> None:
+    recogniser = FakeRecogniser()
+    recogniser.models = [RivaModel("tiny-de", ("de-DE",))]
+    async with ListenConnection(recogniser=recogniser) as connection:
+        assert await closed(connection) == (1008, "unknown_language")
+
+    assert not connection.store.sessions
 
 
 @in_virtual_time

@@ -150,6 +150,15 @@ async def test_a_refused_handshake_says_why(
     assert response.headers["dg-request-id"] == body["request_id"]
 
 
+async def test_a_key_that_may_not_transcribe_is_refused_in_the_handshake(server: Server) -> None:
+    made = ["create_api_key", "reader", "--quiet", "--scope", "sessions:read"]
+    reader = manage(*made, data_dir=server.served.data_dir, DATABASE_URL="sqlite://").stdout.strip()
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(server.socket_url("/v1/listen"), additional_headers={"Authorization": f"Token {reader}"})
+
+    assert caught.value.response.status_code == 403
+
+
 async def test_a_browser_offers_its_key_as_a_subprotocol_and_gets_only_the_name_back(server: Server, key: str) -> None:
     url = server.socket_url("/v1/listen?encoding=linear16&sample_rate=16000")
     async with connect(url, subprotocols=["token", key], origin="https://elsewhere.example") as socket:  # type: ignore[list-item, arg-type]

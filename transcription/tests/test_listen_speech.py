@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from deepgram.types import ListenV1Response
+from websockets.exceptions import InvalidStatus
 
 from speechsite.tests.served import Served, manage
 from transcription.tests.deepgram_sdk import listening, new_client
@@ -62,3 +63,18 @@ def test_live_as_files_and_as_a_browser_records_them_the_words_are_those_that_we
     said = [clip.text for clip in clips]
     assert word_error_rate(said, live) <= MAX_WORD_ERROR_RATE, live
     assert word_error_rate(said, files) <= MAX_WORD_ERROR_RATE, files
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"model": "no-such"}, {"model": "nova-3", "language": "de"}], ids=["model", "language"]
+)
+def test_what_the_recogniser_does_not_have_is_refused_in_the_handshake(
+    served: Served, key: str, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidStatus) as caught, listening(new_client(served.url, key), **wrong):
+        pass
+
+    assert caught.value.response.status_code == 400
+    assert (
+        "moonshine" in caught.value.response.headers["dg-error"] or "en-US" in caught.value.response.headers["dg-error"]
+    )
