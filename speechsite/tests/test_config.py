@@ -42,6 +42,9 @@ WRONG = [
     ("ASR_MAX_STREAMS", "0"),
     ("ASR_MODEL_PATH", "/nowhere"),
     ("ASR_THREADS", "-1"),
+    ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.0/8, intranet"),
+    ("WEBHOOK_ALLOWED_NETWORKS", "10.0.0.1/8"),
+    ("WEBHOOK_LOG_DAYS", "1"),
     ("MAX_CONCURRENT_SESSIONS", "0"),
     ("SESSION_TIMEOUT_MINUTES", "0"),
     ("SESSION_TIMEOUT_MINUTES", "2000"),
@@ -153,3 +156,17 @@ def test_a_command_ends_with_a_sentence_and_no_traceback(name: str, value: str) 
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr
     assert ("SECRET_KEY" if name == "ENVIRONMENT" else name) in outcome.stderr
+
+
+def test_in_production_webhooks_are_encrypted_and_public_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch, SAFE)
+    assert (config.webhooks_may_use_http, config.webhook_networks) == (False, [])
+    config = read(monkeypatch, {"WEBHOOK_ALLOW_HTTP": "true", "WEBHOOK_ALLOWED_NETWORKS": "10.0.0.0/8"})
+    assert (config.webhooks_may_use_http, config.webhook_networks) == (True, ["10.0.0.0/8"])
+
+
+def test_in_development_webhooks_may_go_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(monkeypatch, {"ENVIRONMENT": "development"})
+    assert config.webhooks_may_use_http
+    assert config.webhook_networks == ["127.0.0.0/8", "::1/128"]
+    assert read(monkeypatch, {"WEBHOOK_ALLOWED_NETWORKS": "10.0.0.0/8"}).webhook_networks == ["10.0.0.0/8"]
