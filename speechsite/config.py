@@ -11,7 +11,7 @@ import os
 import secrets
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -86,6 +86,14 @@ class Config(BaseSettings):
     max_file_request_audio_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 30
     max_file_streams: Annotated[int, Field(ge=1, le=1000)] = 32
     file_request_timeout_seconds: Annotated[float, Field(gt=0, le=24 * 3600)] = 600
+
+    # Audio that is kept
+    keep_audio: Literal["off", "ask", "on"] = "ask"
+    recording_format: Literal["flac", "wav"] = "flac"
+    retain_audio_days: Annotated[int, Field(ge=0, le=36500)] = 0
+    recordings_storage: str = ""
+    recordings_storage_options: dict[str, Any] = {}
+    max_audio_listeners: Annotated[int, Field(ge=0, le=10_000)] = 20
 
     # Webhooks
     webhook_allow_http: bool | None = None

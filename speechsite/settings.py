@@ -161,6 +161,20 @@ SERVESTATIC_AUTOREFRESH = not CONFIG.is_production
 SERVESTATIC_MIMETYPES = {".webmanifest": "application/manifest+json"}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Never served as files: whether somebody may hear one is asked each time.
+    "recordings": (
+        {"BACKEND": CONFIG.recordings_storage, "OPTIONS": CONFIG.recordings_storage_options}
+        if CONFIG.recordings_storage
+        else {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {
+                "location": CONFIG.data_dir / "recordings" / "kept",
+                "base_url": None,
+                "file_permissions_mode": 0o600,
+                "directory_permissions_mode": 0o700,
+            },
+        }
+    ),
     "staticfiles": {
         "BACKEND": (
             "speechsite.static_files.ManifestStorage"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from transcription.arrivals import Arrivals
 from transcription.audio import AudioFormat
 from transcription.audio_head import HeadReader
@@ -19,6 +21,12 @@ CREDIT_S = 80
 CONTAINER_RING_BYTES = 1024 * 1024
 CHUNK_MAX_BYTES = 64 * 1024
 WARN_SILENCE_AFTER_S = 10.0
+
+
+class Tape(Protocol):
+    """What takes audio along while it is held."""
+
+    def add(self, position: int, audio: bytes) -> None: ...
 
 
 class Intake:
@@ -44,6 +52,9 @@ class Intake:
         self._measured = start
         self._silent_since_s: float | None = None
         self._warned: set[WarningCode] = set()
+        # Where audio is kept: takes it along, from `_recorded` on.
+        self.tape: Tape | None = None
+        self._recorded = start
 
     # What came in
 
@@ -121,7 +132,15 @@ class Intake:
     def settle(self, settled: int) -> None:
         """Forget audio that is not needed again. settled: the watermark's position."""
         self._floor = max(self._floor, min(settled, self.sent)) if self.format.has_constant_rate else self.sent
+        if self.tape is not None and self._recorded < self._floor:
+            self.record()
         self._ring.trim(self._floor)
+
+    def record(self) -> None:
+        """Hand what came since the last time to the tape."""
+        if self.tape is not None and self._ring.end > self._recorded:
+            self.tape.add(self._recorded, self._ring.read(self._recorded, self._ring.end))
+            self._recorded = self._ring.end
 
     @property
     def floor(self) -> int:

@@ -37,6 +37,7 @@ from transcription.latency import Latency
 from transcription.listener import Listener
 from transcription.recogniser_watch import RecogniserWatch
 from transcription.recognition import Recogniser, RecognitionStream
+from transcription.recording.tape import Tape
 from transcription.results import FinalResult, InterimResult
 from transcription.resuming import build_resumed
 from transcription.steps import Ending, NewSession, SessionHandle, Step, Taken
@@ -66,7 +67,7 @@ class LiveTranscription:
     """Owns the listener, the commits and the row of one session while it is live.
 
     taken: the session as it was found, where this connection takes one up again. resume_token: what the client
-    of a new session is given for that. wake, chunk_ms: as for Listener.
+    of a new session is given for that. wake, chunk_ms: as for Listener. tape: takes the audio along, where it is kept.
     """
 
     def __init__(
@@ -83,12 +84,15 @@ class LiveTranscription:
         resume_token: str = "",
         wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
         chunk_ms: int = 0,
+        tape: Tape | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.new = new
         self.config = new.applied
         self.intake = self._make_intake(taken)
+        self._tape = self.intake.tape = tape
+        self._told_recording_stopped = False
         self.latency = Latency()
         age_s = taken.age_s if taken is not None else 0.0
         self.started_at = datetime.now(UTC) - timedelta(seconds=age_s)
@@ -284,6 +288,8 @@ class LiveTranscription:
     def tick(self) -> None:
         """Everything that depends on time passing. Called a few times a second."""
         now_s = self._clock()
+        if self._tape is not None:
+            self._record(self._tape)
         if not self.is_open or self.is_ending:
             return
         for code in self.intake.measure(now_s):
@@ -294,6 +300,13 @@ class LiveTranscription:
         self._commits.tick(now_s)
         if self._utterance_ends.is_waiting:
             self._tick_utterance_ends(now_s)
+
+    def _record(self, tape: Tape) -> None:
+        self.intake.record()
+        if tape.problem is not None and not self._told_recording_stopped:
+            self._told_recording_stopped = True
+            metrics.RECORDING_ERRORS_TOTAL.labels(reason=tape.problem).inc()
+            self._emit(AudioWarning("recording_stopped"))
 
     def _tick_utterance_ends(self, now_s: float) -> None:
         is_stored = not self._commits.has_pending
@@ -331,6 +344,14 @@ class LiveTranscription:
 
     async def run(self) -> None:
         """Begin, transcribe, finish. Tells the client of every error; raises only what is a bug."""
+        try:
+            await self._run()
+        finally:
+            if self._tape is not None:
+                self.intake.record()
+                self._tape.close()
+
+    async def _run(self) -> None:
         self._ending = asyncio.get_running_loop().create_future()
         if self._early_end is not None:
             self._ending.set_result(self._early_end)
@@ -353,15 +374,20 @@ class LiveTranscription:
         """Have a row, and where the session is taken up again tell its client what of it is there."""
         if self._taken is None:
             self._handle = await self._create()
-            self._commits.begin(self._handle)
+            self._begin_with(self._handle)
             return
         self._handle = self._taken.handle
-        self._commits.begin(self._handle)
+        self._begin_with(self._handle)
         self._acks.committed_bytes = self._handle.committed_bytes
         self._listener.begin_parked(self.config)
         self._is_open = True
         self._emit(build_resumed(self.public_id, self.config, self._taken, self.intake))
         self._acks.tell(self._clock())
+
+    def _begin_with(self, handle: SessionHandle) -> None:
+        self._commits.begin(handle)
+        if self._tape is not None:
+            self._tape.begin(handle)
 
     async def _create(self) -> SessionHandle:
         try:

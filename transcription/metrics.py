@@ -62,6 +62,15 @@ DB_WRITE_SECONDS = Histogram("speech_db_write_seconds", "One group of commits", 
 COMMIT_RETRIES_TOTAL = Counter("speech_commit_retries", "Commits tried again")
 COMMIT_AMBIGUOUS_TOTAL = Counter("speech_commit_ambiguous", "Commits tried again that had got through unnoticed")
 
+RECORDED_BYTES_TOTAL = Counter("speech_recorded_bytes", "Audio written to disk as it came, in bytes")
+RECORDING_ERRORS_TOTAL = Counter(
+    "speech_recording_errors", "Recordings that stopped while their session went on, by reason", ["reason"]
+)
+RECORDINGS_TOTAL = Counter("speech_recordings", "Recordings joined or deleted, by outcome", ["outcome"])
+RECORDING_REPAIRS_TOTAL = Counter(
+    "speech_recording_repairs", "Sessions of lost workers whose audio was heard again, by outcome", ["outcome"]
+)
+
 JOBS_TOTAL = Counter("speech_jobs", "Pieces of work of the jobs runner, by kind and outcome", ["kind", "outcome"])
 
 WEBHOOK_ATTEMPTS_TOTAL = Counter(

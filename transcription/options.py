@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
@@ -16,6 +16,9 @@ MAX_METADATA_PAIRS = 16
 MAX_CUSTOM_CONFIGURATION_PAIRS = 32
 MAX_SPEECH_CONTEXTS = 32
 MAX_PHRASES = 500
+
+# Never, where the session asks for it, and unless it asks not to.
+KeepAudio = Literal["off", "ask", "on"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -104,9 +107,10 @@ class TranscriptionConfig(_Strict):
     def audio_format(self) -> AudioFormat:
         return _audio_format(self.encoding, self.sample_rate_hertz, self.audio_channel_count)
 
-    def as_applied(self) -> TranscriptionConfig:
-        """These options as the service takes them. keep_audio is false: audio is not kept."""
-        return self.model_copy(update={"keep_audio": False})
+    def as_applied(self, keep_audio: KeepAudio = "off") -> TranscriptionConfig:
+        """These options as the service takes them. keep_audio: what the site says of it."""
+        keeps = keep_audio == "on" if self.keep_audio is None else self.keep_audio and keep_audio != "off"
+        return self.model_copy(update={"keep_audio": keeps})
 
 
 def refuse_unstorable(value: Any) -> None:

@@ -29,6 +29,8 @@ from transcription.live_view import LiveViews
 from transcription.options import parse_config
 from transcription.principals import Principal
 from transcription.reaper import ResumeBounds
+from transcription.recording.parts import PartFolder
+from transcription.recording.writer import TapeWriter
 from transcription.resuming import digest_of, make_resume_token, stored_config
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits
@@ -111,6 +113,7 @@ class Process:
             config.max_waiting_connections_per_address, spares_loopback=not config.is_production
         )
         self.credentials = CredentialWatch(self.threads)
+        self._tapes = TapeWriter(PartFolder.of(config))
         self._write_tick = WriteTick(config.write_tick_ms / 1000)
         self._starting: asyncio.Task[None] | None = None
         self._clocks: list[asyncio.Task[None]] = []
@@ -169,6 +172,7 @@ class Process:
         await self.worker_row.aclose()
         await self.recogniser.aclose()
         await auth.aclose()
+        await asyncio.to_thread(self._tapes.close)
         await self.threads.aclose()
 
     @property
@@ -205,7 +209,7 @@ class Process:
             user_agent=user_agent,
             dialect=dialect,
             asked=asked,
-            applied=parse_config(asked).as_applied(),
+            applied=parse_config(asked).as_applied(self.config.keep_audio),
         )
 
     async def check_wish(self, principal: Principal, options: dict[str, Any]) -> None:
@@ -269,8 +273,12 @@ class Process:
         dialect: str,
         emit: Callable[[Event], None],
         bounds: SessionBounds | None = None,
+        records: bool = True,
     ) -> LiveTranscription:
-        """The live transcription of a session that was taken up again; the caller runs it. bounds: as in transcribe."""
+        """The live transcription of a session that was taken up again; the caller runs it.
+
+        bounds: as in transcribe. records: false where its audio comes from what was kept of it.
+        """
         new = NewSession(
             public_id=resume.public_id,
             principal=resume.principal,
@@ -280,7 +288,7 @@ class Process:
             asked=taken.asked,
             applied=stored_config(taken.applied),
         )
-        return self._live(new, bounds or self._bounds(), emit=emit, taken=taken)
+        return self._live(new, bounds or self._bounds(), emit=emit, taken=taken, records=records)
 
     def _bounds(self, *, can_resume: bool = True, idle_timeout_s: float | None = None) -> SessionBounds:
         return SessionBounds(
@@ -297,7 +305,9 @@ class Process:
         emit: Callable[[Event], None],
         taken: Taken | None = None,
         resume_token: str = "",
+        records: bool = True,
     ) -> LiveTranscription:
+        keeps = records and new.applied.keep_audio
         return LiveTranscription(
             new,
             recogniser=self.recogniser,
@@ -310,6 +320,7 @@ class Process:
             resume_token=resume_token,
             wake=self._write_tick.wake,
             chunk_ms=self.config.riva_chunk_ms,
+            tape=self._tapes.new_tape(new.applied.audio_format) if keeps else None,
         )
 
     @property

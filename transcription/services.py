@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from speechsite.config import get_config
 from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
 from transcription.errors import SessionTaken, TooFast
 from transcription.models import TranscriptionSession, TranscriptSegment
@@ -66,7 +67,7 @@ def start_session(
         options_asked=config.model_dump(mode="json", exclude_unset=True),
         created_at=Now(),
     )
-    describe_session(row, principal, config.as_applied())
+    describe_session(row, principal, config.as_applied(get_config().keep_audio))
     try:
         with transaction.atomic():
             row.save(force_insert=True)

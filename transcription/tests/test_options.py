@@ -110,9 +110,12 @@ def test_every_encoding_and_usual_rate_is_taken(encoding: Encoding, rate_hz: int
     assert config.audio_format == AudioFormat(encoding, rate_hz, 2)
 
 
-def test_audio_is_not_kept_and_that_is_said() -> None:
-    assert parse_config({"keep_audio": True}).as_applied().keep_audio is False
-    assert parse_config({}).as_applied().keep_audio is False
+def test_audio_is_kept_where_the_site_and_the_session_want_it() -> None:
+    asked = {choice: parse_config({"keep_audio": choice}) for choice in (True, False, None)}
+
+    assert not any(config.as_applied("off").keep_audio for config in asked.values())
+    assert [choice for choice, config in asked.items() if config.as_applied("ask").keep_audio] == [True]
+    assert [choice for choice, config in asked.items() if config.as_applied("on").keep_audio] == [True, None]
 
 
 def test_endpointing_is_applied_as_asked() -> None:
