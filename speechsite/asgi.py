@@ -15,6 +15,7 @@ django_application: Any = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
+from speechsite.body_limit import BodyLimit  # noqa: E402
 from speechsite.drain import drain  # noqa: E402
 from speechsite.headers import EdgeHeaders  # noqa: E402
 from speechsite.health import loop_lag  # noqa: E402
@@ -73,7 +74,7 @@ application: Any = LoggedApplication(
     ProtocolTypeRouter(
         {
             "lifespan": lifespan,
-            "http": Probes(EdgeHeaders(FileEndpoints(django_application, file_endpoints))),
+            "http": Probes(EdgeHeaders(FileEndpoints(BodyLimit(django_application), file_endpoints))),
             "websocket": EdgeHeaders(StartedWebSockets(websocket_application)),
         }
     )

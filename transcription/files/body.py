@@ -71,8 +71,11 @@ class Form:
 class Uploads:
     """What the uploads of one process share: threads to write with, and bounds."""
 
-    def __init__(self, folder: UploadFolder, *, at_once: int, max_bytes: int) -> None:
+    def __init__(
+        self, folder: UploadFolder, *, at_once: int, max_bytes: int, piece_timeout_s: float = PIECE_TIMEOUT_S
+    ) -> None:
         self.folder = folder
+        self._piece_timeout_s = piece_timeout_s
         self._at_once = at_once
         self._max_bytes = max_bytes
         self._coming_in = 0
@@ -114,7 +117,7 @@ class Uploads:
         if self._coming_in >= self._at_once:
             raise AtCapacity(_("Too many files are being uploaded. Please try again."), retry_after_ms=RETRY_AFTER_MS)
         self._coming_in += 1
-        body = _Body(receive, asyncio.get_running_loop(), self._max_bytes + around_bytes)
+        body = _Body(receive, asyncio.get_running_loop(), self._max_bytes + around_bytes, self._piece_timeout_s)
         reading = asyncio.get_running_loop().run_in_executor(self._threads, read, body)
         try:
             return await asyncio.shield(reading)
@@ -143,8 +146,11 @@ class Uploads:
 class _Body:
     """The body of a request as a file that a thread reads."""
 
-    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, max_bytes: int) -> None:
+    def __init__(
+        self, receive: Receive, loop: asyncio.AbstractEventLoop, max_bytes: int, piece_timeout_s: float
+    ) -> None:
         self._receive = receive
+        self._piece_timeout_s = piece_timeout_s
         self._loop = loop
         self._max_bytes = max_bytes
         self._received = 0
@@ -159,7 +165,7 @@ class _Body:
         """At most size bytes, b"" at the end. Raises MessageTooLarge, TimedOutClient, ClientGone."""
         while not self._held and not self._is_over:
             # Its own timeout is the shorter: this one is for a loop that no longer turns.
-            self._held = asyncio.run_coroutine_threadsafe(self._piece(), self._loop).result(2 * PIECE_TIMEOUT_S)
+            self._held = asyncio.run_coroutine_threadsafe(self._piece(), self._loop).result(2 * self._piece_timeout_s)
         size = len(self._held) if size < 0 else size
         piece, self._held = self._held[:size], self._held[size:]
         return piece
@@ -168,7 +174,7 @@ class _Body:
         if self._is_closed:
             raise ClientGone
         try:
-            async with asyncio.timeout(PIECE_TIMEOUT_S):
+            async with asyncio.timeout(self._piece_timeout_s):
                 message = await self._receive()
         except TimeoutError:
             raise TimedOutClient(_("The file came too slowly."), reason="upload_timed_out") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from django.db import IntegrityError
-from django.http import HttpResponse
+from django.http import JsonResponse
+from ninja.responses import NinjaJSONEncoder
 
 from speechsite.config import get_config
 from transcription.api_errors import error_response
@@ -39,7 +40,7 @@ async def answer(request: Request, reply: Reply) -> None:
         await request.in_database(job_store.check_room, principal, request.files.max_jobs_per_owner)
         job = await _make(request, _id_of(principal, key) if key is not None else new_session_id())
         jobs.wake()
-    response = HttpResponse(JobAnswer.of(job).model_dump_json(), content_type="application/json", status=202)
+    response = JsonResponse(JobAnswer.of(job).model_dump(), encoder=NinjaJSONEncoder, status=202)
     response["Location"] = f"{PATH}/{job.public_id}"
     if is_replayed:
         response[REPLAYED_HEADER] = "true"
