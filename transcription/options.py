@@ -24,6 +24,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 Metadata = Annotated[dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS)]
+HistoryMs = Annotated[int, Field(ge=0, le=10_000, json_schema_extra={"x-unit": "ms"})]
+Share = Annotated[float, Field(ge=0, le=1)]
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
 
 
@@ -45,26 +47,28 @@ class _Strict(BaseModel):
 class SpeechContext(_Strict):
     """Phrases the recogniser should expect. boost: as Riva takes it, negative to discourage."""
 
-    phrases: Annotated[list[ShortText], Field(min_length=1, max_length=MAX_PHRASES)]
-    boost: Annotated[float, Field(ge=-100, le=100)] = 20.0
+    phrases: Annotated[list[ShortText], Field(min_length=1, max_length=MAX_PHRASES, description="what may be said")]
+    boost: Annotated[float, Field(ge=-100, le=100, description="as Riva takes it; negative: discourage")] = 20.0
 
 
 class Diarization(_Strict):
     """Who speaks when. max_speakers: a hint, 1-32."""
 
-    enable: bool = False
-    max_speakers: Annotated[int, Field(ge=1, le=32)] = 8
+    enable: Annotated[bool, Field(description="number the speakers of words")] = False
+    max_speakers: Annotated[int, Field(ge=1, le=32, description="a hint")] = 8
 
 
 class Endpointing(_Strict):
     """Riva's EndpointingConfig: histories in ms, thresholds as shares of frames, 0.0-1.0."""
 
-    start_history: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    start_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    stop_history: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    stop_threshold: Annotated[float, Field(ge=0, le=1)] | None = None
-    stop_history_eou: Annotated[int, Field(ge=0, le=10_000)] | None = None
-    stop_threshold_eou: Annotated[float, Field(ge=0, le=1)] | None = None
+    start_history: Annotated[
+        HistoryMs | None, Field(description="window in which speech must be heard for an utterance to begin")
+    ] = None
+    start_threshold: Annotated[Share | None, Field(description="share of that window that must be speech")] = None
+    stop_history: Annotated[HistoryMs | None, Field(description="window of silence that ends an utterance")] = None
+    stop_threshold: Annotated[Share | None, Field(description="share of that window that must be silence")] = None
+    stop_history_eou: Annotated[HistoryMs | None, Field(description="window for an early end of utterance")] = None
+    stop_threshold_eou: Annotated[Share | None, Field(description="share of that window that must be silence")] = None
 
 
 @functools.lru_cache(maxsize=64)
@@ -76,26 +80,49 @@ def _audio_format(encoding: Encoding, sample_rate_hz: int, channels: int) -> Aud
 class TranscriptionConfig(_Strict):
     """The `config` of `start_transcription`. The first four names and defaults are settled for good."""
 
-    language: LanguageCode = "en-US"
-    enable_automatic_punctuation: bool = True
-    enable_interim_results: bool = True
-    max_alternatives: Annotated[int, Field(ge=1, le=10)] = 1
+    language: Annotated[
+        LanguageCode, Field(description="BCP 47 code; 4422 `unknown_language` where the recogniser does not offer it")
+    ] = "en-US"
+    enable_automatic_punctuation: Annotated[bool, Field(description="punctuation and capitals")] = True
+    enable_interim_results: Annotated[bool, Field(description="send interim results")] = True
+    max_alternatives: Annotated[
+        int, Field(ge=1, le=10, description="hypotheses of a final result at most; a recogniser may give fewer")
+    ] = 1
     # Not strict: its name in JSON is text.
-    encoding: Annotated[Encoding, Field(strict=False)] = Encoding.LINEAR_PCM
-    sample_rate_hertz: Annotated[int, Field(ge=8000, le=48000)] = 16000
-    audio_channel_count: Annotated[int, Field(ge=1, le=2)] = 1
-    model: ShortText = ""
-    profanity_filter: bool = False
-    verbatim_transcripts: bool = False
-    enable_word_time_offsets: bool = True
-    speech_contexts: Annotated[list[SpeechContext], Field(max_length=MAX_SPEECH_CONTEXTS)] = []
-    diarization: Diarization = Diarization()
-    endpointing: Endpointing = Endpointing()
-    custom_configuration: Annotated[dict[ShortText, ShortText], Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS)] = {}
-    title: ShortText = ""
-    metadata: Metadata = {}
-    keep_audio: bool | None = None
-    words_in_interims: bool = False
+    encoding: Annotated[Encoding, Field(strict=False, description="`LINEAR_PCM` is signed 16-bit little-endian")] = (
+        Encoding.LINEAR_PCM
+    )
+    sample_rate_hertz: Annotated[
+        int, Field(ge=8000, le=48000, description="samples a second and channel", json_schema_extra={"x-unit": "Hz"})
+    ] = 16000
+    audio_channel_count: Annotated[int, Field(ge=1, le=2, description="channels, interleaved")] = 1
+    model: Annotated[
+        ShortText,
+        Field(
+            description="a model of the recogniser; empty: its choice. 4422 `unknown_model` where there is none "
+            "of that name"
+        ),
+    ] = ""
+    profanity_filter: Annotated[bool, Field(description="mask swear words")] = False
+    verbatim_transcripts: Annotated[bool, Field(description="leave numbers and the like as spoken")] = False
+    enable_word_time_offsets: Annotated[bool, Field(description="`words` with their times in final results")] = True
+    speech_contexts: Annotated[
+        list[SpeechContext], Field(max_length=MAX_SPEECH_CONTEXTS, description="phrases to expect, see below")
+    ] = []
+    diarization: Annotated[Diarization, Field(description="tell speakers apart, see below")] = Diarization()
+    endpointing: Annotated[Endpointing, Field(description="when an utterance ends, see below")] = Endpointing()
+    custom_configuration: Annotated[
+        dict[ShortText, ShortText],
+        Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS, description="handed on to Riva as it is"),
+    ] = {}
+    title: Annotated[ShortText, Field(description="a name for people")] = ""
+    metadata: Annotated[Metadata, Field(description="yours; stored and returned, never interpreted")] = {}
+    keep_audio: Annotated[
+        bool | None, Field(description="reserved: audio is not kept, and `transcription_started` says `false`")
+    ] = None
+    words_in_interims: Annotated[
+        bool, Field(description="`words` in interim results too; costs about 20 % of the service's work for a stream")
+    ] = False
 
     @field_validator("title", "model", "metadata", "custom_configuration", "speech_contexts")
     @classmethod

@@ -7,14 +7,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from transcription.api_schemas import SessionAnswer
-from transcription.dialects.native_messages import PROTOCOL, WordItem
+from transcription.dialects.native_messages import CLOSE_CODE, NATURAL, PROTOCOL, SHARE, WordItem
 
 State = Literal["created", "live", "detached", "completed", "interrupted", "failed", "deleted"]
 Activity = Literal["opening", "live", "slow", "paused", "reconnecting", "finishing"]
 
 Seq = Annotated[
     int,
-    Field(ge=0, description="number of this message on this connection: 0 for the first, each one more than the last"),
+    Field(
+        description="number of this message on this connection: 0 for the first, each one more than the last",
+        json_schema_extra=NATURAL,
+    ),
 ]
 StateField = Annotated[
     State,
@@ -35,12 +38,12 @@ ActivityField = Annotated[
 class SegmentItem(BaseModel):
     """One stored final result."""
 
-    segment: int = Field(ge=0, description="index, from 0, without gaps")
-    start_ms: int = Field(ge=0, description="from the beginning of the session's audio")
-    end_ms: int = Field(ge=0, description="from the beginning of the session's audio")
+    segment: int = Field(description="index, from 0, without gaps", json_schema_extra=NATURAL)
+    start_ms: int = Field(description="from the beginning of the session's audio", json_schema_extra=NATURAL)
+    end_ms: int = Field(description="from the beginning of the session's audio", json_schema_extra=NATURAL)
     text: str = Field(description="what was said, as corrected by people where they have")
     asr_text: str = Field(description="as recognised")
-    confidence: float | None = Field(ge=0, le=1, description="null where the recogniser gives none")
+    confidence: float | None = Field(description="null where the recogniser gives none", json_schema_extra=SHARE)
     speaker: str | None = Field(description="the speaker's number, with `diarization`")
     language: str | None = Field(description="the language that was recognised")
     channel: int | None = Field(description="the channel as the recogniser numbers it, from 1")
@@ -54,7 +57,7 @@ class SegmentItem(BaseModel):
 class InterimItem(BaseModel):
     """What is being said and may change."""
 
-    segment: int = Field(ge=0, description="the index that its final result will have")
+    segment: int = Field(description="the index that its final result will have", json_schema_extra=NATURAL)
     text: str = Field(
         description="the whole text of the segment so far; it replaces the interim before. Empty: nobody is speaking"
     )
@@ -63,26 +66,36 @@ class InterimItem(BaseModel):
 class ProgressItem(BaseModel):
     """How far a live session is."""
 
-    audio_ms: int = Field(ge=0, description="audio received")
-    level: float | None = Field(ge=0, le=1, description="loudness of the last audio, as a share of full scale")
-    backlog_ms: int | None = Field(ge=0, description="audio the recogniser has not answered yet")
-    latency_ms: int | None = Field(ge=0, description="from the arrival of audio to the last interim result about it")
+    audio_ms: int = Field(description="audio received", json_schema_extra=NATURAL)
+    level: float | None = Field(
+        description="loudness of the last audio, as a share of full scale", json_schema_extra=SHARE
+    )
+    backlog_ms: int | None = Field(description="audio the recogniser has not answered yet", json_schema_extra=NATURAL)
+    latency_ms: int | None = Field(
+        description="from the arrival of audio to the last interim result about it", json_schema_extra=NATURAL
+    )
 
 
-class Snapshot(BaseModel):
-    """The first message. Should another one come, it counts in place of what came before."""
+class _Numbered(BaseModel):
+    """Its fields come first, wherever a message has those of an item as well."""
 
     seq: Seq
+    event: str
+
+
+class Snapshot(_Numbered):
+    """The first message. Should another one come, it counts in place of what came before."""
+
     event: Literal["snapshot"] = "snapshot"
     protocol: Annotated[Literal["speech.v1"], Field(description="the version of these messages")] = PROTOCOL
     session: SessionAnswer = Field(description="the facts of the session, as of `GET /api/v1/sessions/{session_id}`")
     state: StateField
     activity: ActivityField
-    segment_count: int = Field(ge=0, description="how many segments are stored")
+    segment_count: int = Field(description="how many segments are stored", json_schema_extra=NATURAL)
     from_segment: int = Field(
-        ge=0,
         description="what follows is everything from this index on: drop what you hold from it on. Over 0 without "
         "`after`: earlier ones are in the transcript, or come with `after=-1`",
+        json_schema_extra=NATURAL,
     )
     segments: list[SegmentItem] = Field(
         description="in order, 100 at most; where there are more they follow as `segment`"
@@ -91,48 +104,44 @@ class Snapshot(BaseModel):
     progress: ProgressItem | None = Field(description="of a live session, with `progress=true`")
 
 
-class SegmentStored(SegmentItem):
+class SegmentStored(SegmentItem, _Numbered):
     """A final result was stored. One of an index that came before replaces it (its `tail` is no longer true)."""
 
-    seq: Seq
     event: Literal["segment"] = "segment"
 
 
-class InterimChanged(InterimItem):
+class InterimChanged(InterimItem, _Numbered):
     """Something is being said. Interims that nobody had time to read are left out: the newest one counts."""
 
-    seq: Seq
     event: Literal["interim"] = "interim"
 
 
-class SegmentsRevised(BaseModel):
+class SegmentsRevised(_Numbered):
     """The speaker came back after a lost connection, and the words that were cut off come again. Drop the interim."""
 
-    seq: Seq
     event: Literal["revised"] = "revised"
-    from_segment: int = Field(ge=0, description="segments with this index and later do not count any more")
+    from_segment: int = Field(
+        description="segments with this index and later do not count any more", json_schema_extra=NATURAL
+    )
 
 
-class StatusChanged(BaseModel):
+class StatusChanged(_Numbered):
     """The session does something else than before."""
 
-    seq: Seq
     event: Literal["status"] = "status"
     state: StateField
     activity: ActivityField
 
 
-class ProgressChanged(ProgressItem):
+class ProgressChanged(ProgressItem, _Numbered):
     """Up to four times a second while audio flows, with `progress=true`."""
 
-    seq: Seq
     event: Literal["progress"] = "progress"
 
 
-class SessionEnded(BaseModel):
+class SessionEnded(_Numbered):
     """The session is over, and every segment was told. The service closes with 1000."""
 
-    seq: Seq
     event: Literal["ended"] = "ended"
     state: Annotated[
         Literal["completed", "interrupted", "failed", "deleted"],
@@ -147,7 +156,7 @@ class SubscriptionError(BaseModel):
     """The subscription ends with this close code. The session itself goes on."""
 
     event: Literal["error"] = "error"
-    code: int = Field(ge=4400, le=4599, description="the close code that follows")
+    code: int = Field(description="the close code that follows", json_schema_extra=CLOSE_CODE)
     reason: str = Field(description="a stable word for programs")
     message: str = Field(description="a sentence for people")
     retryable: bool = Field(description="whether subscribing again may work")
