@@ -94,7 +94,7 @@ class FileJobAdmin(admin.ModelAdmin):
         badge = format_html('<span class="state state-{}">{}</span>', job.state, job.get_state_display())
         if job.cancel_requested_at is not None and not job.has_ended:
             return with_second_line(badge, _("being cancelled"))
-        return with_second_line(badge, job.error_reason)
+        return with_second_line(badge, job.error_reason.replace("_", " "))
 
     @admin.display(description=gettext_lazy("progress"))
     def shown_progress(self, job: FileJob) -> str:

@@ -15,7 +15,12 @@ from transcription.results import FinalResult, Word
 
 # Statuses that OpenAI's clients expect for some of ours; the others stand as they are.
 STATUSES = {404: 404, 405: 405, 410: 504, 422: 400, 490: 409, 502: 502, 504: 504, 507: 503}
-CODES = {"wrong_key": "invalid_api_key", "unknown_model": "model_not_found", "file_too_large": "file_too_large"}
+CODES = {
+    "wrong_key": "invalid_api_key",
+    "wrong_token": "invalid_api_key",
+    "unknown_model": "model_not_found",
+    "file_too_large": "file_too_large",
+}
 # Where the same thing is called otherwise.
 PARAMETERS = {"config.language": "language", "config.model": "model", "config.speech_contexts": "keywords"}
 
