@@ -118,7 +118,11 @@ class TranscriptionConfig(_Strict):
     title: Annotated[ShortText, Field(description="a name for people")] = ""
     metadata: Annotated[Metadata, Field(description="yours; stored and returned, never interpreted")] = {}
     keep_audio: Annotated[
-        bool | None, Field(description="reserved: audio is not kept, and `transcription_started` says `false`")
+        bool | None,
+        Field(
+            description="whether the [audio is kept](recordings.md); `null`: as the service does it. "
+            "`transcription_started` says what was agreed"
+        ),
     ] = None
     words_in_interims: Annotated[
         bool, Field(description="`words` in interim results too; costs about 20 % of the service's work for a stream")
