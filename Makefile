@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements bench bench-recogniser bench-storage chaos rolling soak test-tools test-python test-databases test-long test-js test-browser clean
+.PHONY: help serve test install lint format requirements bench bench-recogniser bench-storage chaos rolling soak fuzz test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ rolling: $(DEV) ## Replace the workers every minute under load and check what wa
 
 soak: $(DEV) ## An hour of steady load: nothing may be left behind (the same parameters)
 	$(UNDER_LOAD)
+
+fuzz: $(DEV) ## Throw generated requests and broken messages at every operation and socket for 10 minutes (MINUTES= SEED=)
+	$(PY) -m transcription.tests.fuzz $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: $(BENCH) ## Measure the service beside its peers, and renew docs/performance.md (BENCH_ARGS="...")
 	$(PY) -m benchmarks $(BENCH_ARGS)

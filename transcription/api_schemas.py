@@ -15,12 +15,12 @@ from transcription.metadata_index import has_pair
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import (
     MAX_METADATA_PAIRS,
+    NO_NUL,
     SESSION_ID_PATTERN,
     LanguageCode,
     Metadata,
     ShortText,
     TranscriptionConfig,
-    has_unstorable,
     refuse_unstorable,
 )
 from transcription.services import MAX_STOP_REASON_CHARACTERS
@@ -33,9 +33,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CURSOR_PATTERN = r"^([0-9]{1,17}_[0-9]{1,18})?$"
 MAX_AUDIO_MS = 24 * 3600 * 1000
 
-Name = Annotated[str, Field(min_length=1, max_length=150)]
+Name = Annotated[str, Field(min_length=1, max_length=150, pattern=NO_NUL)]
 # Key and value, which have 200 characters each at most; a key of the filter ends at the first colon.
-MetadataPair = Annotated[str, Field(pattern=r"^[^:]{1,200}:[\s\S]{0,200}$")]
+MetadataPair = Annotated[str, Field(pattern=r"^[^:\x00]{1,200}:[^\x00]{0,200}$")]
 
 State = Literal["created", "live", "detached", "completed", "interrupted", "failed"]
 
@@ -116,13 +116,6 @@ class SessionFilters(Schema):
     min_audio_ms: Annotated[int, Field(ge=0, le=MAX_AUDIO_MS)] | None = Field(
         default=None, description="At least so many ms of audio."
     )
-
-    @field_validator("metadata", "owner", "api_key", "dialect")
-    @classmethod
-    def _is_storable(cls, value: Any) -> Any:
-        if any(map(has_unstorable, value if isinstance(value, list) else [value or ""])):
-            raise ValueError("contains NUL or a lone surrogate")
-        return value
 
     def conditions(self) -> Q:
         """The filters but for q."""

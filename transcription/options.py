@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema, field_validator
 
 from transcription.audio import AudioFormat, Encoding
 from transcription.errors import BadConfig
@@ -22,8 +22,33 @@ KeepAudio = Literal["off", "ask", "on"]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
-ShortText = Annotated[str, StringConstraints(max_length=200)]
-Metadata = Annotated[dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS)]
+# As JSON schemas can say it: what holds no NUL. Lone surrogates cannot come as UTF-8 anyway.
+NO_NUL = r"^[^\x00]*$"
+MAX_SHORT_CHARACTERS = 200
+_SHORT_TEXT_SCHEMA = {"type": "string", "maxLength": MAX_SHORT_CHARACTERS, "pattern": NO_NUL}
+ShortText = Annotated[str, StringConstraints(max_length=MAX_SHORT_CHARACTERS), WithJsonSchema(dict(_SHORT_TEXT_SCHEMA))]
+
+
+def _pairs_schema(max_pairs: int) -> WithJsonSchema:
+    """Said for keys as well, which would otherwise lose their limits."""
+    return WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": max_pairs,
+            "propertyNames": dict(_SHORT_TEXT_SCHEMA),
+            "additionalProperties": dict(_SHORT_TEXT_SCHEMA),
+        }
+    )
+
+
+Metadata = Annotated[
+    dict[ShortText, ShortText], Field(max_length=MAX_METADATA_PAIRS), _pairs_schema(MAX_METADATA_PAIRS)
+]
+CustomConfiguration = Annotated[
+    dict[ShortText, ShortText],
+    Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS),
+    _pairs_schema(MAX_CUSTOM_CONFIGURATION_PAIRS),
+]
 HistoryMs = Annotated[int, Field(ge=0, le=10_000, json_schema_extra={"x-unit": "ms"})]
 Share = Annotated[float, Field(ge=0, le=1)]
 LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
@@ -111,10 +136,7 @@ class TranscriptionConfig(_Strict):
     ] = []
     diarization: Annotated[Diarization, Field(description="tell speakers apart, see below")] = Diarization()
     endpointing: Annotated[Endpointing, Field(description="when an utterance ends, see below")] = Endpointing()
-    custom_configuration: Annotated[
-        dict[ShortText, ShortText],
-        Field(max_length=MAX_CUSTOM_CONFIGURATION_PAIRS, description="handed on to Riva as it is"),
-    ] = {}
+    custom_configuration: Annotated[CustomConfiguration, Field(description="handed on to Riva as it is")] = {}
     title: Annotated[ShortText, Field(description="a name for people")] = ""
     metadata: Annotated[Metadata, Field(description="yours; stored and returned, never interpreted")] = {}
     keep_audio: Annotated[

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from transcription.access import get_job, may_cancel_job, visible_jobs
 from transcription.api_auth import principal_of
 from transcription.api_errors import BODY_ERRORS, COMMON_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_schemas import DEFAULT_PAGE, MAX_PAGE, Cursor, ErrorAnswer
+from transcription.api_schemas import CURSOR_PATTERN, DEFAULT_PAGE, MAX_PAGE, Cursor, ErrorAnswer
 from transcription.errors import NotAllowed
 from transcription.files import job_store
 from transcription.files.models import FileJob
@@ -92,7 +92,7 @@ class JobListQuery(Schema):
 
     state: JobState | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE
-    cursor: str | None = None
+    cursor: Annotated[str, Field(pattern=CURSOR_PATTERN)] = ""
 
 
 UPLOAD_SCHEMA: dict[str, Any] = {
@@ -103,6 +103,7 @@ UPLOAD_SCHEMA: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
+                    "additionalProperties": False,
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
                         "language": {"type": "string"},

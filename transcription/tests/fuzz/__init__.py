@@ -1,0 +1,1 @@
+"""Rubbish for every way in: generated requests by schemathesis, mutated messages on every socket."""
