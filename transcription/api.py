@@ -15,6 +15,7 @@ from ninja.openapi.schema import OpenAPISchema
 
 from speechsite.config import get_config
 from transcription import api_document, services
+from transcription.api_asyncapi import router as asyncapi
 from transcription.api_auth import BearerKey, HeaderKey, Login, principal_of
 from transcription.api_errors import (
     BODY_ERRORS,
@@ -127,7 +128,7 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 
 # The other operations, a router for each kind of object.
-for router in (sessions, file_jobs, export, models, tokens, usage, webhooks):
+for router in (sessions, file_jobs, export, models, tokens, usage, webhooks, asyncapi):
     api.add_router("", router)
 
 
