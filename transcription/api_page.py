@@ -35,6 +35,7 @@ def _api_page(request: HttpRequest, principal: Principal, languages: list[str]) 
         "languages": languages,
         "encodings": ENCODINGS,
         "sample_rates_hz": SAMPLE_RATES_HZ,
+        "keep_audio": get_config().keep_audio,
         "code_examples": read_code_examples(),
         "limit_ms": round(get_config().session_timeout_minutes * 60_000),
         "sessions_url": reverse("sessions"),

@@ -17,7 +17,18 @@ from speechsite.config import BASE_DIR
 DOCS = BASE_DIR / "docs"
 CHANGELOG = "changelog"
 # What application developers read comes first, then what operators do.
-ORDER = ("websocket-api", "realtime-api", "listen-api", "events-api", "http-api", "webhooks", "security", "recogniser")
+ORDER = (
+    "websocket-api",
+    "realtime-api",
+    "listen-api",
+    "file-transcription",
+    "events-api",
+    "http-api",
+    "webhooks",
+    "recordings",
+    "security",
+    "recogniser",
+)
 _NO_WORD = re.compile(r"[^\w\- ]")
 
 # name of a document, path below the repository -> the address there, None: it is not served

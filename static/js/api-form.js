@@ -6,8 +6,14 @@ const KEY = "api-form";
 /** Which option of `config` a field stands for, where that may be refused. */
 const OPTIONS = { language: "config.language", sampleRateHz: "config.sample_rate_hertz", encoding: "config.encoding", phrases: "config.speech_contexts" };
 
-/** The options of start_transcription; what is as the service has it anyway is left out. Pure. */
-export function configOf({ language, sampleRateHz, encoding, phrases, interim, punctuation, wordTimes, profanityFilter }) {
+/**
+ * The options of start_transcription; what is as the service has it anyway is left out. Pure.
+ *
+ * keepsAudioAnyway: what the site does where nothing is asked for.
+ */
+export function configOf(values) {
+  const { language, sampleRateHz, encoding, phrases, interim, punctuation, wordTimes, profanityFilter } = values;
+  const { keepsAudioAnyway = false, keepAudio = keepsAudioAnyway } = values;
   const wanted = phrases.split("\n").map((phrase) => phrase.trim()).filter(Boolean);
   return {
     language,
@@ -17,6 +23,7 @@ export function configOf({ language, sampleRateHz, encoding, phrases, interim, p
     ...(!punctuation && { enable_automatic_punctuation: false }),
     ...(!wordTimes && { enable_word_time_offsets: false }),
     ...(profanityFilter && { profanity_filter: true }),
+    ...(keepAudio !== keepsAudioAnyway && { keep_audio: keepAudio }),
     ...(wanted.length && { speech_contexts: [{ phrases: wanted }] }),
   };
 }
@@ -45,7 +52,8 @@ export class ApiForm {
 
   get values() {
     const values = Object.fromEntries(this.controls.map((field) => [field.name, valueOf(field)]));
-    return { ...values, sampleRateHz: Number(values.sampleRateHz) };
+    const keepsAudioAnyway = this.fields.elements.keepAudio?.dataset.usual !== undefined;
+    return { ...values, sampleRateHz: Number(values.sampleRateHz), keepsAudioAnyway };
   }
 
   get config() {

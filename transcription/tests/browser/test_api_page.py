@@ -80,6 +80,7 @@ def test_it_plays_the_sample_in_a_telephones_encoding(open_page: OpenPage) -> No
     page = open_page("/api/")
     page.select_option("#encoding", "MULAW")
     page.select_option("#rate", "8000")
+    page.check("[name=keepAudio]")
     page.click("[data-sample]")
     is_in_state(page, "Streaming")
     expect(page.locator("#encoding")).to_be_disabled()
@@ -88,6 +89,7 @@ def test_it_plays_the_sample_in_a_telephones_encoding(open_page: OpenPage) -> No
     page.click("#tab-messages")
     page.locator(".message summary", has_text="transcription_started").click()
     expect(page.locator(".message-json pre")).to_contain_text('"encoding": "MULAW"')
+    expect(page.locator(".message-json pre")).to_contain_text('"keep_audio": true')
     expect(page.locator("[data-sent]")).to_have_text("11 s")
 
 

@@ -23,6 +23,9 @@ test("the form makes the options, without those that are as the service has them
   });
   const usual = { ...FORM, language: "en-US", sampleRateHz: 16_000, encoding: "LINEAR_PCM", phrases: "", interim: true, profanityFilter: false };
   assert.deepEqual(configOf(usual), { language: "en-US", sample_rate_hertz: 16_000 });
+  assert.equal(configOf({ ...usual, keepAudio: true }).keep_audio, true);
+  assert.equal(configOf({ ...usual, keepAudio: false, keepsAudioAnyway: true }).keep_audio, false);
+  assert.ok(!("keep_audio" in configOf({ ...usual, keepAudio: true, keepsAudioAnyway: true })));
 });
 
 for (const [name, kind] of Object.entries(KINDS)) {
