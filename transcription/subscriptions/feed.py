@@ -165,7 +165,7 @@ class Feed:
             self._told_status = status
             return StatusChanged(seq=self._number(), state=status[0], activity=status[1])
         interim = self._interim(picture)
-        if interim != self._told_interim:
+        if interim != self._told_interim and not self._awaits_final(picture):
             told, self._told_interim = self._told_interim, interim
             if interim is None:
                 # No final came of it: the recogniser was lost, or it was noise.
@@ -177,6 +177,15 @@ class Feed:
             self._told_progress = progress
             return ProgressChanged(seq=self._number(), **dict(progress))
         return None
+
+    def _awaits_final(self, picture: Picture) -> bool:
+        """Whether the final of what was being said is on its way: to take the interim back first would flicker."""
+        row, told = picture.row, self._told_interim
+        if row is None:
+            return told is not None and _status(picture)[0] == "live"
+        if row["segments"] > self._next:
+            return True
+        return told is not None and not row["interim"] and (row["interim_segment"] or 0) > told.segment
 
     def _interim(self, picture: Picture) -> InterimItem | None:
         row = picture.row

@@ -24,7 +24,7 @@ from transcription.tests.watched_site import database_row, facts, segment
 
 def picture(*segments: StoredSegment, state: str = "live", **row: Any) -> Picture:
     """A session with these segments; with a row where any of its values is given."""
-    told = database_row("my-id", "", "live", **row) if row else None
+    told = database_row("my-id", "", "live", **{"segments": len(segments), **row}) if row else None
     return Picture(facts(state), segments, told)
 
 
@@ -132,6 +132,27 @@ def test_an_interim_whose_final_was_told_is_not_told_again() -> None:
     feed, _ = feed_of(picture(interim="hello", interim_segment=0))
     told = rest(feed, picture(segment(0, "hello"), interim="hello", interim_segment=0))
     assert [type(message) for message in told] == [SegmentStored]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"interim": "", "interim_segment": 1, "segments": 0},
+        {"interim": "", "interim_segment": 1, "segments": 1},
+        {"interim": "and", "interim_segment": 1, "segments": 1},
+        {},
+    ],
+    ids=["being stored", "stored", "stored, and more is being said", "nobody holds the session any more"],
+)
+def test_an_interim_stays_until_its_final_is_told(row: dict[str, Any]) -> None:
+    feed, _ = feed_of(picture(interim="hello", interim_segment=0, segments=0))
+    told = rest(feed, picture(**row))
+    assert not [message for message in told if isinstance(message, InterimChanged)]
+    told = rest(feed, picture(segment(0, "hello"), **row))
+    assert isinstance(told[0], SegmentStored)
+    assert [message.text for message in told if isinstance(message, InterimChanged)] == (
+        ["and"] if row.get("interim") else []
+    )
 
 
 def test_an_interim_that_comes_to_nothing_is_taken_back() -> None:
