@@ -187,8 +187,8 @@ STORAGES = {
 # Beside our own API those of other services whose clients we take.
 CORS_URLS_REGEX = rf"^({CONFIG.api_v1_str}|/v1)/"
 CORS_ALLOWED_ORIGINS = CONFIG.allowed_origins
-CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "x-request-id")
-CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id")
+CORS_ALLOW_HEADERS = (*default_headers, "x-api-key", "x-request-id", "idempotency-key", "range")
+CORS_EXPOSE_HEADERS = ("retry-after", "x-request-id", "idempotency-replayed", "content-disposition", "location")
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -283,7 +283,7 @@ def health(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 def in_shape(path: str) -> bool:
     """Whether errors at this address have the API's shape."""
-    return path.startswith(f"{get_config().api_v1_str}/")
+    return path.startswith((f"{get_config().api_v1_str}/", "/v1/"))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -343,6 +343,7 @@ def test_a_request_that_django_refuses_gets_the_shape_too(local: Client) -> None
     response = Client(headers={"Host": "evil.example"}).get(f"{BASE}/health")
     check_error(response, 400, reason="bad_request")
     check_error(local.get(f"{BASE}/"), 404, reason="not_found")
+    check_error(local.get("/v1/nothing"), 404, reason="not_found")
     assert "text/html" in Client(headers={"Host": "evil.example"}).get("/")["Content-Type"]
 
 
@@ -406,7 +407,9 @@ async def test_it_works_the_same_under_asgi() -> None:
     assert b"".join(pieces) == b"words\n" * 500
 
 
-@pytest.mark.parametrize("header", ["authorization", "x-api-key", "content-type", "x-request-id"])
+@pytest.mark.parametrize(
+    "header", ["authorization", "x-api-key", "content-type", "x-request-id", "idempotency-key", "range"]
+)
 def test_pages_of_allowed_origins_may_send_every_header_that_means_something(header: str) -> None:
     asks = {
         "Origin": "https://app.example.org",
@@ -417,3 +420,18 @@ def test_pages_of_allowed_origins_may_send_every_header_that_means_something(hea
         answer = Client().options("/api/v1/start-transcription", headers=asks)
     assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
     assert header in answer.headers["Access-Control-Allow-Headers"].split(", ")
+
+
+def test_pages_of_allowed_origins_may_read_what_headers_say_and_cookies_stay_at_home() -> None:
+    origin = "https://app.example.org"
+    _key, text = ApiKey.create("app")
+    with override_settings(CORS_ALLOWED_ORIGINS=[origin]):
+        client = client_of_key(text)
+        answer = client.get(f"{BASE}/sessions", headers={"Origin": origin})
+        other = client.get(f"{BASE}/sessions", headers={"Origin": "https://evil.example"})
+    assert answer["Access-Control-Allow-Origin"] == origin
+    assert {"retry-after", "x-request-id", "idempotency-replayed"} <= set(
+        answer["Access-Control-Expose-Headers"].split(", ")
+    )
+    assert "Access-Control-Allow-Credentials" not in answer
+    assert "Access-Control-Allow-Origin" not in other
