@@ -62,7 +62,9 @@ class Receiver(BaseHTTPRequestHandler):
         """What your application does with it; within 15 s, or after the answer."""
         data = event["data"]
         texts = " ".join(segment["text"] for segment in data.get("segments", []))
-        print(event["type"], data.get("session_id", ""), texts, flush=True)
+        # In one piece: several threads answer at once.
+        sys.stdout.write(f"{event['type']} {data.get('session_id', '')} {texts}\n")
+        sys.stdout.flush()
 
     def answer(self, status: int) -> None:
         self.send_response(status)

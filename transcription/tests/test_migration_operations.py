@@ -59,6 +59,7 @@ def test_indexes_change_under_rows_and_back(newest: None) -> None:
     assert set(after) >= NEW
     assert not OLD & set(after)
     assert [columns for columns in after.values() if columns in (["session_id"], ["owner_id"], ["api_key_id"])] == []
+    call_command("migrate", verbosity=0)
     assert search_sessions(TranscriptionSession.objects.all(), "fox", limit=1, sample=0).get() == session
 
 
