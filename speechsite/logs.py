@@ -83,6 +83,8 @@ def logging_config(config: Config) -> dict[str, Any]:
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             # A line for each 4xx, with its path; our own line has it already.
             "django.request": {"level": "ERROR"},
+            # A traceback for each request of a scanner that names another host.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "uvicorn": {"handlers": [], "level": "WARNING", "propagate": True},
             "daphne": {"level": "WARNING"},
             # Says "Using selector" for every loop.

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.test import Client
 from structlog.contextvars import bind_contextvars, get_contextvars
 from structlog.testing import capture_logs
 
@@ -214,3 +215,8 @@ def test_debug_lines_are_left_out_unless_asked_for(json_lines: io.StringIO) -> N
     logging.getLogger("theirs").debug("detail")
 
     assert json_lines.getvalue() == ""
+
+
+def test_a_scanner_that_names_other_hosts_fills_no_log(json_lines: io.StringIO) -> None:
+    assert Client(headers={"Host": "evil.example"}).get("/").status_code == 400
+    assert "Traceback" not in json_lines.getvalue()
