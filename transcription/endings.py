@@ -15,6 +15,7 @@ from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import clean_text
 from transcription.steps import Ending, SessionHandle, count_words
 from transcription.tails import kept_tails
+from transcription.timeline import rows as timeline
 from transcription.usage import count_usage
 from transcription.webhooks.outbox import note_end
 
@@ -73,6 +74,7 @@ def note_ending(handle: SessionHandle, ending: Ending) -> None:
         row.detached_at = row.resume_until = row.ended_at = None
         if state is State.DETACHED:
             row.detached_at, row.resume_until = Now(), Now() + timedelta(seconds=ending.resume_within_s)
+            timeline.note(row.pk, timeline.Kind.DETACHED, audio_ms=ending.audio_ms, reason=reason)
         else:
             row.ended_at = Now()
         count_usage(row)

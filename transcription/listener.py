@@ -27,6 +27,7 @@ from transcription.pacing import REPLAY_SPEED, REPLAY_SPEED_AFTER_REFUSAL, Repla
 from transcription.recogniser_watch import MUTE_REASON, RecogniserWatch
 from transcription.recognition import Recogniser, RecognitionStream
 from transcription.results import InterimResult
+from transcription.timeline.chronicle import Chronicle
 from transcription.waiting import ended_in_time, first_of
 
 log = structlog.get_logger(__name__)
@@ -72,6 +73,7 @@ class Listener:
         watch: RecogniserWatch,
         *,
         emit: Callable[[Event], None],
+        chronicle: Chronicle | None = None,
         on_sent: Callable[[], None],
         wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
         chunk_ms: int = 0,
@@ -84,6 +86,7 @@ class Listener:
         self._hearing = hearing
         self._watch = watch
         self._emit = emit
+        self._chronicle = chronicle or Chronicle(emit, audio_ms=lambda: None, clock=clock)
         self._on_sent = on_sent
         self._wake = wake
         self._chunk_s = chunk_ms / 1000
@@ -258,6 +261,7 @@ class Listener:
                 return True
             case Interruption.PARK:
                 self.state = "parked"
+                self._chronicle.pauses()
             case Interruption.ROTATE:
                 self._will_reopen("rotation")
             case Interruption.CUT:
@@ -382,6 +386,7 @@ class Listener:
 
     def _will_reopen(self, reason: str) -> None:
         metrics.UPSTREAM_REOPENS_TOTAL.labels(reason=reason).inc()
+        self._chronicle.leaves(reason)
         self.state = "reconnecting"
 
     async def _reopened(self) -> bool:
@@ -396,6 +401,7 @@ class Listener:
         start = self._ended_to = self._intake.floor
         self._watch.rewound(self._intake.format.bytes_to_ms(start))
         await self._open_at(start)
+        self._chronicle.listens()
         self._replay_from(start, self._sent_once)
         if self._outage.was_told:
             self._outage.was_told = False

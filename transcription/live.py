@@ -41,6 +41,7 @@ from transcription.recording.tape import Tape
 from transcription.results import FinalResult, InterimResult
 from transcription.resuming import build_resumed
 from transcription.steps import Ending, NewSession, SessionHandle, Step, Taken
+from transcription.timeline.chronicle import Chronicle
 from transcription.timeouts import Expired, Timeouts
 from transcription.utterance_ends import UtteranceEnds
 from transcription.waiting import cancelled, ended_in_time, first_of
@@ -102,7 +103,9 @@ class LiveTranscription:
         self._resume_token = resume_token
         self._resume_window_s = resume_window_s
         self._store = store
-        self._emit = emit
+        # Words and acknowledgements, which come with every message, go past it.
+        self.chronicle = Chronicle(emit, audio_ms=_position_of(self.intake), clock=clock)
+        self._emit = self.chronicle.tell
         self._clock = clock
         self._timeouts = Timeouts(
             session_timeout_s=max(0.0, session_timeout_s - age_s), idle_timeout_s=idle_timeout_s, now_s=clock()
@@ -136,7 +139,8 @@ class LiveTranscription:
             self.intake,
             self._hearing,
             self._watch,
-            emit=emit,
+            emit=self.chronicle.tell,
+            chronicle=self.chronicle,
             on_sent=_nothing if self.intake.format.has_constant_rate else self._room_made.set,
             wake=wake,
             chunk_ms=chunk_ms,
@@ -464,6 +468,7 @@ class LiveTranscription:
             applied=self.config.model_dump(mode="json"),
         )
         self._is_open = True
+        self.chronicle.opens(stream.recogniser, stream.model)
         token = self._resume_token if self.is_resumable else None
         self._emit(Started(self.public_id, self.config, token, model=stream.model))
         self._acks.tell(self._clock())
@@ -604,6 +609,10 @@ def _committed(acks: Acks, utterance_ends: UtteranceEnds) -> Callable[[int, floa
         utterance_ends.told(committed_bytes)
 
     return committed
+
+
+def _position_of(intake: Intake) -> Callable[[], int | None]:
+    return lambda: intake.received_ms if intake.format.has_constant_rate else None
 
 
 def _nothing() -> None:

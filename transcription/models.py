@@ -279,3 +279,4 @@ class IdempotentRequest(models.Model):
 
 # Django finds the models of an application through this module.
 from transcription.files.models import FileJob as FileJob  # noqa: E402
+from transcription.timeline.models import SessionEvent as SessionEvent  # noqa: E402

@@ -40,6 +40,7 @@ from transcription.scopes import Scope
 from transcription.steps import NewSession, Resume, SessionHandle, Taken
 from transcription.store import Store
 from transcription.subscriptions.places import SubscriptionPlaces
+from transcription.timeline.log import TimelineLog
 from transcription.viewers import Viewers
 from transcription.waiting_connections import WaitingConnections
 from transcription.workers import StopRequest, WorkerRow
@@ -105,6 +106,7 @@ class Process:
             layer_reaches_all=bool(config.redis_url) or config.workers == 1,
         )
         self.viewers = Viewers()
+        self.timeline = TimelineLog(self.threads, self.sessions)
         self.subscription_places = SubscriptionPlaces(
             most_of_owner=config.max_subscriptions_per_owner, most_of_session=config.max_subscriptions_per_session
         )
@@ -130,7 +132,7 @@ class Process:
     async def _start(self) -> None:
         await self.worker_row.start()
         await self.publisher.start()
-        clocks = (self._tick(), self._publish(), self.credentials.run())
+        clocks = (self._tick(), self._publish(), self.credentials.run(), self.timeline.run())
         self._clocks = [asyncio.create_task(clock) for clock in clocks]
 
     async def drain(self, timeout_s: float = DRAIN_S) -> None:
@@ -166,6 +168,7 @@ class Process:
         for clock in self._clocks:
             clock.cancel()
         await asyncio.gather(*self._clocks, return_exceptions=True)
+        await self.timeline.aclose()
         await self.views.aclose()
         await self.publisher.aclose()
         await self.store.aclose()
@@ -345,6 +348,7 @@ class Process:
             await live.run()
         finally:
             watched.leave()
+            self.timeline.leave(live)
             del self.sessions[key]
             metrics.SESSIONS_LIVE.dec()
             self._finished.set()

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Least, Now
 
 from transcription.files.models import FileJob
 from transcription.models import TranscriptionSession, Worker
+from transcription.timeline import rows as timeline
 from transcription.tokens import purge_tokens
 from transcription.usage import count_usage
 from transcription.webhooks.outbox import note_end
@@ -87,6 +88,7 @@ def _release(row: TranscriptionSession, bounds: ResumeBounds) -> None:
         session_over = Coalesce(F("started_at"), F("created_at")) + timedelta(seconds=bounds.session_s)
         row.detached_at = Now()
         row.resume_until = Least(Now() + timedelta(seconds=bounds.window_s), session_over)
+        timeline.note(row.pk, timeline.Kind.DETACHED, audio_ms=row.audio_ms, reason=row.end_reason)
     else:
         row.ended_at = Now()
 

@@ -21,6 +21,7 @@ from transcription.errors import SessionTaken, TooFast
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
+from transcription.timeline import rows as timeline
 from transcription.webhooks.models import WebhookDelivery
 from transcription.webhooks.outbox import note_end
 
@@ -112,6 +113,8 @@ def request_stop(session: TranscriptionSession, user: AbstractBaseUser | Anonymo
             changes["stop_requested_at"] = Now()
             changes["stop_requested_by"] = user.pk if user is not None and user.is_authenticated else None
             changes["stop_reason"] = clean_text(reason)[:MAX_STOP_REASON_CHARACTERS]
+            by = user.get_username() if user is not None and user.is_authenticated else ""
+            timeline.note(row.pk, timeline.Kind.STOP_REQUESTED, by=by, reason=changes["stop_reason"])
         if row.state == State.DETACHED:
             changes |= _ended(State.COMPLETED, "operator")
         TranscriptionSession.objects.filter(pk=session.pk).update(**changes)

@@ -34,6 +34,7 @@ from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import clean_text
 from transcription.quotas import usable_key
 from transcription.steps import Resume, StoredEnd, StoredSegment, Taken
+from transcription.timeline import rows as timeline
 
 # A row that changes its state this often while it is looked at belongs to somebody busier.
 MAX_LOOKS = 3
@@ -123,6 +124,7 @@ def _take(
         check_places(resume.principal, places, key)
     held_from = _held_from(row, resume)
     keep_tails(row, held_from)
+    _note_return(row, held_from)
     _record_gap(row, held_from)
     were_tails = withdraw_tails(row)
     row.epoch += 1
@@ -172,6 +174,14 @@ def _held_from(row: Any, resume: Resume) -> int:
         raise BadMessage(_("No audio of this session can be that far on."), reason="bad_held_from", field="held_from")
     # Up to a whole sample: the client has only a part of the one it begins with.
     return int(audio_format.align(held_from + audio_format.bytes_per_sample_set - 1))
+
+
+def _note_return(row: Any, held_from: int) -> None:
+    """With the audio that is lost, and how long the client was away (0 where its old connection still stood)."""
+    lost_ms = row.audio_format.bytes_to_ms(max(0, held_from - row.committed_bytes))
+    away_ms = round((row.now - row.detached_at).total_seconds() * 1000) if row.detached_at else 0
+    audio_ms = row.audio_format.bytes_to_ms(max(row.audio_bytes, row.committed_bytes))
+    timeline.note(row.pk, timeline.Kind.RESUMED, audio_ms=audio_ms, gap_ms=lost_ms, away_ms=max(0, away_ms))
 
 
 def _record_gap(row: Any, end: int) -> None:

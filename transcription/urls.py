@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
-from transcription import views
+from transcription import live_pages, views
 from transcription.api_page import api_page, document, example_file
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/health/", views.health, name="health"),
     path("console/sessions/", views.sessions, name="sessions"),
     path("console/sessions/<slug:public_id>/", views.session, name="session"),
+    path("console/sessions/<slug:public_id>/timeline/", live_pages.session_timeline, name="session_timeline"),
     path("console/sessions/<slug:public_id>/export.<str:format>", views.session_export, name="session_export"),
     path("console/sessions/<slug:public_id>/stop/", views.session_stop, name="session_stop"),
     path("console/sessions/<slug:public_id>/delete/", views.session_delete, name="session_delete"),

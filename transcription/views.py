@@ -48,6 +48,8 @@ from transcription.session_list import (
     hits_by_session,
     read_page,
 )
+from transcription.timeline.rows import read_events
+from transcription.timeline.words import timeline_of
 
 DESCRIBE_TIMEOUT_S = 1.0
 DEFAULT_LANGUAGE = TranscriptionConfig().language
@@ -208,6 +210,7 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "end_reason": end_in_words(found),
         "heard_ms": max(found.committed_ms, found.audio_format.bytes_to_ms(found.flushed_bytes)),
         "ledger": view_ledger(found),
+        "timeline": timeline_of(found, read_events(found.pk)),
         "may_read": may_read,
         "may_stop": access.may_stop(principal, found),
         "may_export": may_read and access.may_export(principal, found),

@@ -1,4 +1,4 @@
-/** Times in the reader's own zone: `<time datetime data-relative>` becomes "14 min ago", `data-clock` "10:52"; the exact moment is the title. */
+/** Times in the reader's own zone: `<time datetime data-relative>` becomes "14 min ago", `data-clock` "10:52", `data-clock-seconds` "10:52:07"; the exact moment is the title. */
 
 import { formatAgo } from "./format.js";
 
@@ -9,9 +9,15 @@ export function localiseTimes(root) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     const isRecent = Math.abs(Date.now() - date.getTime()) < DAY_MS;
-    const styles = "clock" in element.dataset && isRecent ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+    const styles = stylesOf(element, isRecent);
     const exact = date.toLocaleString(document.documentElement.lang, styles);
     element.title = date.toLocaleString(document.documentElement.lang, { dateStyle: "full", timeStyle: "long" });
     element.textContent = "relative" in element.dataset && isRecent ? formatAgo(date) : exact;
   }
+}
+
+function stylesOf({ dataset }, isRecent) {
+  if (isRecent && "clock" in dataset) return { timeStyle: "short" };
+  if (isRecent && "clockSeconds" in dataset) return { timeStyle: "medium" };
+  return { dateStyle: "medium", timeStyle: "short" };
 }
