@@ -16,7 +16,7 @@ from transcription.api_auth import principal_of
 from transcription.api_errors import COMMON_ERRORS
 from transcription.api_schemas import ErrorAnswer, SessionAnswer, SessionFilters
 from transcription.errors import BadConfig
-from transcription.exports import ZIP_CONTENT_TYPE, streamed, write_transcript, write_zip
+from transcription.exports import ZIP_CONTENT_TYPE, ExportOptions, streamed, write_transcript, write_zip
 from transcription.models import TranscriptionSession
 from transcription.scopes import Scope
 from transcription.search import search_sessions
@@ -33,7 +33,7 @@ router = Router(tags=["sessions"])
 class ExportQuery(SessionFilters):
     """Which sessions, and how."""
 
-    format: Literal["jsonl", "json", "txt", "srt", "vtt"] = Field(
+    format: Literal["jsonl", "json", "txt", "srt", "vtt", "csv", "docx"] = Field(
         default="jsonl", description="A line of JSON for each session, or a ZIP with a file of this format for each."
     )
 
@@ -54,12 +54,14 @@ class ExportQuery(SessionFilters):
         }
     },
 )
-def export_transcripts(request: HttpRequest, filters: Query[ExportQuery]) -> StreamingHttpResponse:
+def export_transcripts(
+    request: HttpRequest, filters: Query[ExportQuery], options: Query[ExportOptions]
+) -> StreamingHttpResponse:
     allowed = exportable_sessions(principal_of(request, Scope.SESSIONS_READ))
     keys = choose(allowed, filters)
     if filters.format == "jsonl":
-        return _download(request, write_lines(_read(keys)), LINES_CONTENT_TYPE, "transcripts.jsonl")
-    files = write_zip(_read(keys), formats=(filters.format,), limit=MAX_EXPORTED_SESSIONS)
+        return _download(request, write_lines(_read(keys), options), LINES_CONTENT_TYPE, "transcripts.jsonl")
+    files = write_zip(_read(keys), formats=(filters.format,), limit=MAX_EXPORTED_SESSIONS, options=options)
     return _download(request, files, ZIP_CONTENT_TYPE, f"transcripts-{filters.format}.zip")
 
 
@@ -78,11 +80,11 @@ def choose(
     return keys
 
 
-def write_lines(sessions: Iterable[TranscriptionSession]) -> Generator[str]:
+def write_lines(sessions: Iterable[TranscriptionSession], options: ExportOptions | None = None) -> Generator[str]:
     """A line of JSON for each session: `{"session": its facts, "transcript": as read_transcript gives it}`."""
     for session in sessions:
         yield f'{{"session": {SessionAnswer.of(session).model_dump_json()}, "transcript": '
-        for piece in write_transcript(session, "json"):
+        for piece in write_transcript(session, "json", options):
             # Within a text JSON escapes them.
             yield piece.replace("\n", "")
         yield "}\n"

@@ -33,13 +33,18 @@ from transcription.api_schemas import (
     TranscriptAnswer,
 )
 from transcription.errors import NotFound
-from transcription.exports import CONTENT_TYPES, transcript_response
+from transcription.exports import CONTENT_TYPES, ExportOptions, transcript_response
+from transcription.exports.formats import BINARY
 from transcription.scopes import Scope
 from transcription.search import search_sessions
 from transcription.session_list import with_facts
 
 router = Router(tags=["sessions"])
-TEXT_TYPES = [content_type for format, content_type in CONTENT_TYPES.items() if format != "json"]
+OTHER_TYPES = {
+    content_type.partition(";")[0]: {"schema": {"type": "string"} | ({"format": "binary"} if format in BINARY else {})}
+    for format, content_type in CONTENT_TYPES.items()
+    if format != "json"
+}
 
 
 @router.get(
@@ -105,18 +110,19 @@ def stop_session(request: HttpRequest, session_id: str, options: StopRequest | N
 @router.get(
     "/sessions/{session_id}/transcript",
     operation_id="read_transcript",
-    summary="The transcript of a session as JSON, plain text, SubRip or WebVTT",
+    summary="The transcript of a session as JSON, plain text, SubRip, WebVTT, CSV or a DOCX document",
     response={200: TranscriptAnswer, ONE_OBJECT_ERRORS: ErrorAnswer},
-    openapi_extra={
-        "responses": {200: {"content": {kind.partition(";")[0]: {"schema": {"type": "string"}} for kind in TEXT_TYPES}}}
-    },
+    openapi_extra={"responses": {200: {"content": OTHER_TYPES}}},
 )
 def read_transcript(
-    request: HttpRequest, session_id: str, format: Literal["json", "txt", "srt", "vtt"] = "json"
+    request: HttpRequest,
+    session_id: str,
+    options: Query[ExportOptions],
+    format: Literal["json", "txt", "srt", "vtt", "csv", "docx"] = "json",
 ) -> StreamingHttpResponse:
     principal = principal_of(request, Scope.SESSIONS_READ)
     session = get_session(session_id, principal, exportable_sessions(principal))
-    return transcript_response(request, session, format, as_attachment=False)
+    return transcript_response(request, session, format, options, as_attachment=False)
 
 
 @router.get(

@@ -1,14 +1,18 @@
-"""Segments cut into subtitle cues: at most two lines of 42 characters, shown while their words are spoken. Pure."""
+"""Segments cut into subtitle cues: short lines, shown while they are spoken or until they are read. Pure."""
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+MS_PER_SECOND = 1000
 LINE_CHARACTERS = 42
 LINES = 2
+# What subtitlers hold to, for adults.
+CHARACTERS_PER_SECOND = 20
+LEAST_CUE_MS = 1000
 # A pause this long inside a segment ends a cue: the words after it should not appear before they are said.
 PAUSE_MS = 1500
 MAX_CUE_MS = 7000
@@ -17,6 +21,18 @@ BREAKS = (".", "?", "!", "…", ",", ";", ":", "。", "？", "！", "，", "、"
 # Faster than anybody reads or speaks: corrections with less room than this take some of their neighbours'.
 MIN_MS_PER_CHARACTER = 30
 ZERO_WIDTH_JOINER = "\u200d"
+
+
+class CueLimits(NamedTuple):
+    """How long lines are, how many a cue has, and how long it stays: 0 for no longer than it is spoken."""
+
+    line_characters: int = LINE_CHARACTERS
+    lines: int = LINES
+    characters_per_second: int = CHARACTERS_PER_SECOND
+    least_ms: int = LEAST_CUE_MS
+
+
+DEFAULT_LIMITS = CueLimits()
 
 
 class TimedWord(NamedTuple):
@@ -35,28 +51,59 @@ class Cue(NamedTuple):
     lines: tuple[str, ...]
 
 
-def make_cues(text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, Any]] = ()) -> Iterator[Cue]:
-    """Cut the current text of a segment into cues.
+def make_cues(
+    text: str,
+    start_ms: int,
+    end_ms: int,
+    words: Sequence[dict[str, Any]] = (),
+    limits: CueLimits = DEFAULT_LIMITS,
+) -> Iterator[Cue]:
+    """Cut the current text of a segment into cues, each as long as its words are spoken.
 
     words: the machine's words with `word`, `start_ms`, `end_ms`; text may differ from them by corrections.
     """
     gathered: list[TimedWord] = []
-    for word in time_words(text, start_ms, end_ms, words):
-        if gathered and _ends_before(gathered, word):
-            yield _cue(gathered)
+    for word in time_words(text, start_ms, end_ms, words, limits.line_characters):
+        if gathered and _ends_before(gathered, word, limits):
+            yield _cue(gathered, limits)
             gathered = []
         gathered.append(word)
     if gathered:
-        yield _cue(gathered)
+        yield _cue(gathered, limits)
 
 
-def time_words(text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, Any]] = ()) -> list[TimedWord]:
+def hold_cues(cues: Iterable[Cue], limits: CueLimits = DEFAULT_LIMITS) -> Iterator[Cue]:
+    """Let cues stay until they can be read, as far as the next one leaves room. Cues: in order."""
+    held: Cue | None = None
+    for cue in cues:
+        if held is not None:
+            yield held._replace(end_ms=max(held.end_ms, min(_read_ms(held, limits), cue.start_ms)))
+        held = cue
+    if held is not None:
+        yield held._replace(end_ms=max(held.end_ms, _read_ms(held, limits)))
+
+
+def _read_ms(cue: Cue, limits: CueLimits) -> int:
+    """When a cue has been read, by ms of the audio."""
+    characters = sum(map(len, cue.lines))
+    speed = limits.characters_per_second
+    reading_ms = -(-characters * MS_PER_SECOND // speed) if speed else 0
+    return cue.start_ms + max(reading_ms, limits.least_ms)
+
+
+def time_words(
+    text: str,
+    start_ms: int,
+    end_ms: int,
+    words: Sequence[dict[str, Any]] = (),
+    line_characters: int = LINE_CHARACTERS,
+) -> list[TimedWord]:
     """The words of text with times inside the segment, in order.
 
     Words that the machine heard keep their times; corrected ones share the time between their neighbours by
     length. Longer ones than a line are cut: not every script puts spaces between words.
     """
-    current = [piece for word in text.split() for piece in _cut(word)]
+    current = [piece for word in text.split() for piece in _cut(word, line_characters)]
     heard = [word for word in words if _has_times(word)]
     spans: list[tuple[int, int] | None] = [None] * len(current)
     matcher = difflib.SequenceMatcher(
@@ -69,40 +116,51 @@ def time_words(text: str, start_ms: int, end_ms: int, words: Sequence[dict[str, 
     return _fill(current, spans, start_ms, max(start_ms, end_ms))
 
 
-def wrap(text: str) -> tuple[str, ...]:
-    """Text on one line if it fits, else on two of lengths as near as may be."""
-    if len(text) <= LINE_CHARACTERS:
+def wrap(text: str, limits: CueLimits = DEFAULT_LIMITS) -> tuple[str, ...]:
+    """Text on as few lines as it fits on, of lengths as near as may be. No word is longer than a line."""
+    least = len(_wrap_to(text, limits.line_characters))
+    if least == 1:
         return (text,)
-    breaks = [at for at, character in enumerate(text) if character == " "]
-    fitting = [at for at in breaks if at <= LINE_CHARACTERS and len(text) - at - 1 <= LINE_CHARACTERS]
-    if not fitting:
-        return (text[:LINE_CHARACTERS].rstrip(), text[LINE_CHARACTERS:].lstrip())
-    middle = min(fitting, key=lambda at: abs(len(text) - 2 * at))
-    return (text[:middle], text[middle + 1 :])
+    # The narrowest lines that are no more: found by halving, for narrower ones are never fewer.
+    narrow, wide = 1, limits.line_characters
+    while narrow < wide:
+        middle = (narrow + wide) // 2
+        if len(_wrap_to(text, middle)) <= least:
+            wide = middle
+        else:
+            narrow = middle + 1
+    return tuple(_wrap_to(text, wide))
 
 
-def _fits(text: str) -> bool:
-    if len(text) <= LINE_CHARACTERS:
-        return True
-    return any(
-        character == " " and at <= LINE_CHARACTERS and len(text) - at - 1 <= LINE_CHARACTERS
-        for at, character in enumerate(text)
-    )
+def _wrap_to(text: str, width: int) -> list[str]:
+    """Lines as full as they may be; a longer word than a line has one of its own."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
 
 
-def _ends_before(gathered: list[TimedWord], word: TimedWord) -> bool:
+def _fits(text: str, limits: CueLimits) -> bool:
+    return len(text) <= limits.line_characters or len(_wrap_to(text, limits.line_characters)) <= limits.lines
+
+
+def _ends_before(gathered: list[TimedWord], word: TimedWord, limits: CueLimits) -> bool:
     """Whether the gathered words make a cue that word no longer belongs to."""
     text = " ".join(item.text for item in gathered)
-    if not _fits(f"{text} {word.text}"):
+    if not _fits(f"{text} {word.text}", limits):
         return True
     if word.start_ms - gathered[-1].end_ms >= PAUSE_MS or word.end_ms - gathered[0].start_ms > MAX_CUE_MS:
         return True
-    return len(text) >= LINE_CHARACTERS and text.endswith(BREAKS)
+    return len(text) >= limits.line_characters and text.endswith(BREAKS)
 
 
-def _cue(words: list[TimedWord]) -> Cue:
+def _cue(words: list[TimedWord], limits: CueLimits) -> Cue:
     start_ms = words[0].start_ms
-    return Cue(start_ms, max(start_ms + 1, words[-1].end_ms), wrap(" ".join(word.text for word in words)))
+    lines = wrap(" ".join(word.text for word in words), limits)
+    return Cue(start_ms, max(start_ms + 1, words[-1].end_ms), lines)
 
 
 def _fill(current: list[str], spans: list[tuple[int, int] | None], start_ms: int, end_ms: int) -> list[TimedWord]:
@@ -149,10 +207,10 @@ def _share(words: list[str], start_ms: int, end_ms: int) -> Iterator[TimedWord]:
         yield TimedWord(word, begin, start_ms + (end_ms - start_ms) * done // total)
 
 
-def _cut(word: str) -> Iterator[str]:
+def _cut(word: str, line_characters: int) -> Iterator[str]:
     """A word in pieces of at most one line, never inside what is seen as one character."""
-    while len(word) > LINE_CHARACTERS:
-        at = LINE_CHARACTERS
+    while len(word) > line_characters:
+        at = line_characters
         while at > 1 and _belongs_together(word[at - 1], word[at]):
             at -= 1
         yield word[:at]

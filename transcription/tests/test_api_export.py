@@ -104,7 +104,7 @@ def test_more_sessions_than_the_limit_are_refused() -> None:
         assert (caught.value.http_status, caught.value.reason) == (422, "too_many_sessions")
 
 
-@pytest.mark.parametrize(("name", "value"), [("format", "docx"), ("state", "x"), ("metadata", "x"), ("cursor", "x")])
+@pytest.mark.parametrize(("name", "value"), [("format", "pdf"), ("state", "x"), ("metadata", "x"), ("cursor", "x")])
 def test_a_wrong_filter_is_named_and_pages_are_unknown(local: Client, name: str, value: str) -> None:
     response = local.get(EXPORT, {name: value})
     assert response.status_code == (200 if name == "cursor" else 422)

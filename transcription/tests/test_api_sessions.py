@@ -247,3 +247,25 @@ def test_audio_is_not_kept_and_that_is_said_to_whom_may_hear_it(local: Client) -
     for session_id, reason in (("a", "no_audio"), ("b", "not_found"), ("c", "not_found")):
         response = local.get(f"{SESSIONS}/{session_id}/audio")
         assert (response.status_code, response.json()["reason"]) == (404, reason)
+
+
+def test_a_transcript_comes_as_csv_or_docx_with_options(local: Client) -> None:
+    session = make_session("recognised", "=later", owner=None, api_key=None)
+    session.segments.filter(index=0).update(text="corrected")
+    address = f"/api/v1/sessions/{session.public_id}/transcript"
+    table = local.get(address, {"format": "csv", "text": "machine", "speakers": "false"})
+    assert table["Content-Type"] == "text/csv; charset=utf-8"
+    content = table.getvalue().decode("utf-8-sig")
+    assert ",recognised," in content
+    assert ",'=later," in content
+    document = local.get(address, {"format": "docx"})
+    assert document.getvalue().startswith(b"PK")
+    assert document["Content-Disposition"] == f'inline; filename="{session.public_id}.docx"'
+
+
+@pytest.mark.parametrize("query", [{"lines": "0"}, {"text": "x"}, {"format": "pdf"}, {"min_cue_ms": "-1"}])
+def test_a_wrong_option_of_a_transcript_is_named(local: Client, query: dict[str, str]) -> None:
+    session = make_session("words", owner=None, api_key=None)
+    response = local.get(f"/api/v1/sessions/{session.public_id}/transcript", query)
+    assert response.status_code == 422
+    assert response.json()["field"] == next(iter(query))
