@@ -10,6 +10,7 @@ permission:
     stop_transcriptionsession              stop live sessions of others
     change_transcriptionsession            give sessions of others another title or metadata
     export_transcriptionsession            download what they may read of others
+    listen_transcriptionsession            hear what they may read of others, live too
     delete_transcriptionsession            delete sessions of others
 
 What somebody may not see does not exist for them: the answer is NotFound. NotAllowed is said only of what
@@ -58,6 +59,7 @@ class Permission(StrEnum):
     STOP = "transcription.stop_transcriptionsession"
     CHANGE = "transcription.change_transcriptionsession"
     EXPORT = "transcription.export_transcriptionsession"
+    LISTEN = "transcription.listen_transcriptionsession"
     DELETE = "transcription.delete_transcriptionsession"
 
 
@@ -93,6 +95,11 @@ def changeable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
 def exportable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
     """Sessions whose transcript may be downloaded."""
     return _sessions(who, [{Permission.VIEW_CAPTIONS, Permission.EXPORT}])
+
+
+def audible_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions whose audio may be heard, where it was kept."""
+    return _sessions(who, [{Permission.VIEW_CAPTIONS, Permission.LISTEN}])
 
 
 def deletable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
@@ -137,6 +144,10 @@ def may_stop(who: Who, session: TranscriptionSession) -> bool:
 
 def may_export(who: Who, session: TranscriptionSession) -> bool:
     return exportable_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_listen(who: Who, session: TranscriptionSession) -> bool:
+    return audible_sessions(who).filter(pk=session.pk).exists()
 
 
 def may_delete(who: Who, session: TranscriptionSession) -> bool:

@@ -18,6 +18,7 @@ from transcription.models import TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
 from transcription.quotas import check_key_places, check_start_rate, usable_key
+from transcription.recording.store import begin as begin_recording
 from transcription.steps import NewSession, SessionHandle
 
 # Any number that no other program uses for its advisory locks in this database.
@@ -166,6 +167,8 @@ def _start(row: TranscriptionSession, new: NewSession) -> None:
     row.started_at = Now()
     row.save()
     row.refresh_from_db(fields=["created_at", "started_at"])
+    if new.applied.keep_audio:
+        begin_recording(row)
 
 
 def handle_of(row: TranscriptionSession) -> SessionHandle:

@@ -35,6 +35,7 @@ from transcription.api_usage import router as usage
 from transcription.auth import issue_start_token
 from transcription.files.api import router as file_jobs
 from transcription.models import TranscriptionSession
+from transcription.recording.api import router as recordings
 from transcription.scopes import Scope
 from transcription.webhooks.api import router as webhooks
 
@@ -128,7 +129,7 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 
 # The other operations, a router for each kind of object.
-for router in (sessions, file_jobs, export, models, tokens, usage, webhooks, asyncapi):
+for router in (sessions, recordings, file_jobs, export, models, tokens, usage, webhooks, asyncapi):
     api.add_router("", router)
 
 

@@ -51,6 +51,9 @@ def complete(document: dict[str, Any]) -> None:
     components["headers"] = {
         name: {"description": text, "schema": {"type": kind}} for name, (_header, kind, text) in HEADERS.items()
     }
+    for methods in document["paths"].values():
+        # Answered like GET, without a body.
+        methods.pop("head", None)
     for operation in operations(document):
         for parameter in operation.get("parameters", ()):
             _complete_parameter(parameter)

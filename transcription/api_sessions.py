@@ -6,7 +6,6 @@ from typing import Literal
 
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest, StreamingHttpResponse
-from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from transcription import services
@@ -32,7 +31,6 @@ from transcription.api_schemas import (
     StopRequest,
     TranscriptAnswer,
 )
-from transcription.errors import NotFound
 from transcription.exports import CONTENT_TYPES, ExportOptions, transcript_response
 from transcription.exports.formats import BINARY
 from transcription.scopes import Scope
@@ -123,18 +121,6 @@ def read_transcript(
     principal = principal_of(request, Scope.SESSIONS_READ)
     session = get_session(session_id, principal, exportable_sessions(principal))
     return transcript_response(request, session, format, options, as_attachment=False)
-
-
-@router.get(
-    "/sessions/{session_id}/audio",
-    operation_id="read_audio",
-    summary="The audio of a session; it is not kept, so there is none",
-    response={ONE_OBJECT_ERRORS: ErrorAnswer},
-)
-def read_audio(request: HttpRequest, session_id: str) -> None:
-    principal = principal_of(request, Scope.SESSIONS_READ)
-    get_session(session_id, principal, exportable_sessions(principal))
-    raise NotFound(_("The audio of this session was not kept."), reason="no_audio")
 
 
 @router.delete(

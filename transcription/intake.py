@@ -33,14 +33,15 @@ class Intake:
     """Counts, checks and holds a session's audio.
 
     Positions are audio bytes from 0, without a WAV header that was skipped; `*_on_wire` are the client's.
-    start: where a session goes on that is taken up again, behind a header of header_bytes.
+    start: where a session goes on that is taken up again, behind a header of header_bytes. settled: before that the
+    audio is not needed by the recogniser.
     """
 
-    def __init__(self, audio_format: AudioFormat, *, start: int = 0, header_bytes: int = 0) -> None:
+    def __init__(self, audio_format: AudioFormat, *, start: int = 0, settled: int = 0, header_bytes: int = 0) -> None:
         self.format = audio_format
         self.level = Level()
         self.speech_until = start
-        self.sent = start
+        self.sent = max(start, settled)
         self._ring = ReplayBuffer(start)
         self._arrivals = Arrivals()
         # A client that begins anew sends its header again.
@@ -48,7 +49,7 @@ class Intake:
         self._held_by_head = 0
         self._skipped = header_bytes if start else 0
         self._rate_watch = AudioRateWatch(audio_format.bytes_per_second)
-        self._floor = start
+        self._floor = self.sent
         self._measured = start
         self._silent_since_s: float | None = None
         self._warned: set[WarningCode] = set()

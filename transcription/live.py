@@ -114,7 +114,7 @@ class LiveTranscription:
         # The parts tell each other, never this whole: what refers to itself in a circle stays in memory until the
         # collector finds it, replay buffer and all.
         self._room_made = asyncio.Event()
-        self._acks = Acks(self.intake, emit=emit)
+        self._acks = Acks(self.intake, emit=emit, tape=tape)
         self._utterance_ends = UtteranceEnds(self.config.audio_format, emit=emit)
         self._commits = Commits(
             store,
@@ -159,8 +159,12 @@ class LiveTranscription:
     def _make_intake(self, taken: Taken | None) -> Intake:
         if taken is None:
             return Intake(self.config.audio_format)
-        start = taken.handle.committed_bytes
-        return Intake(self.config.audio_format, start=start, header_bytes=taken.header_bytes)
+        return Intake(
+            self.config.audio_format,
+            start=taken.audio_offset,
+            settled=taken.handle.committed_bytes,
+            header_bytes=taken.header_bytes,
+        )
 
     # What the connection calls
 
@@ -544,7 +548,7 @@ class LiveTranscription:
                     end.stopped,
                     self.audio_ms,
                     self.intake.received_on_wire,
-                    self._acks.safe,
+                    self._acks.settled,
                     self.segments,
                     self._gaps_ms(),
                 )

@@ -151,6 +151,7 @@ class TranscriptionSession(models.Model):
             ("view_captions", _("Can read captions and transcripts of everyone")),
             ("stop_transcriptionsession", _("Can stop live sessions")),
             ("export_transcriptionsession", _("Can export transcripts")),
+            ("listen_transcriptionsession", _("Can listen to the audio of everyone")),
         ]
         # No column of them moves with a commit: PostgreSQL then updates the row in place and touches no index.
         indexes: ClassVar = [
@@ -279,4 +280,5 @@ class IdempotentRequest(models.Model):
 
 # Django finds the models of an application through this module.
 from transcription.files.models import FileJob as FileJob  # noqa: E402
+from transcription.recording.models import SessionRecording as SessionRecording  # noqa: E402
 from transcription.timeline.models import SessionEvent as SessionEvent  # noqa: E402

@@ -30,6 +30,8 @@ from transcription.options import parse_config
 from transcription.principals import Principal
 from transcription.reaper import ResumeBounds
 from transcription.recording.parts import PartFolder
+from transcription.recording.resuming import note_stopped_soon, with_kept_audio
+from transcription.recording.tape import Problem
 from transcription.recording.writer import TapeWriter
 from transcription.resuming import digest_of, make_resume_token, stored_config
 from transcription.riva.client import RivaRecogniser
@@ -115,7 +117,10 @@ class Process:
             config.max_waiting_connections_per_address, spares_loopback=not config.is_production
         )
         self.credentials = CredentialWatch(self.threads)
-        self._tapes = TapeWriter(PartFolder.of(config))
+        self._parts = PartFolder.of(config)
+        self._tapes = TapeWriter(self._parts, on_stopped=self._on_recording_stopped)
+        self._noting: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._write_tick = WriteTick(config.write_tick_ms / 1000)
         self._starting: asyncio.Task[None] | None = None
         self._clocks: list[asyncio.Task[None]] = []
@@ -130,6 +135,7 @@ class Process:
         await asyncio.shield(self._starting)
 
     async def _start(self) -> None:
+        self._loop = asyncio.get_running_loop()
         await self.worker_row.start()
         await self.publisher.start()
         clocks = (self._tick(), self._publish(), self.credentials.run(), self.timeline.run())
@@ -176,6 +182,7 @@ class Process:
         await self.recogniser.aclose()
         await auth.aclose()
         await asyncio.to_thread(self._tapes.close)
+        await asyncio.gather(*self._noting, return_exceptions=True)
         await self.threads.aclose()
 
     @property
@@ -262,6 +269,7 @@ class Process:
         self._check_open()
         taken = await self.store.take(resume)
         if taken.ended is None:
+            taken = await with_kept_audio(taken, resume, self._parts, self.threads)
             for live in list(self.sessions.values()):
                 held = live.handle
                 if held is not None and held.pk == taken.handle.pk and held.epoch < taken.handle.epoch:
@@ -323,7 +331,9 @@ class Process:
             resume_token=resume_token,
             wake=self._write_tick.wake,
             chunk_ms=self.config.riva_chunk_ms,
-            tape=self._tapes.new_tape(new.applied.audio_format) if keeps else None,
+            tape=self._tapes.new_tape(new.applied.audio_format, start=taken.audio_offset if taken else 0)
+            if keeps
+            else None,
         )
 
     @property
@@ -364,6 +374,16 @@ class Process:
         for live in list(self.sessions.values()):
             if live.handle is not None and (live.handle.pk, live.handle.epoch) == (handle.pk, handle.epoch):
                 live.end(ends.failure(error, has_started=True))
+
+    def _on_recording_stopped(self, pk: int, problem: Problem) -> None:
+        """From the writer's thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._note_recording_stopped, pk, problem)
+
+    def _note_recording_stopped(self, pk: int, problem: Problem) -> None:
+        noting = asyncio.create_task(note_stopped_soon(pk, problem, self.threads))
+        self._noting.add(noting)
+        noting.add_done_callback(self._noting.discard)
 
     async def _tick(self) -> None:
         """The one clock of all sessions of this process. They take turns, so that it never holds up their audio."""

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Least, Now
 
 from transcription.files.models import FileJob
 from transcription.models import TranscriptionSession, Worker
+from transcription.recording.store import can_be_repaired, waits_for_repair
 from transcription.timeline import rows as timeline
 from transcription.tokens import purge_tokens
 from transcription.usage import count_usage
@@ -81,6 +82,9 @@ def _release(row: TranscriptionSession, bounds: ResumeBounds) -> None:
         row.state, row.end_reason = State.COMPLETED, "operator"
     elif row.resume_token_digest and row.audio_format.has_constant_rate and bounds.window_s > 0:
         row.state = State.DETACHED
+    elif can_be_repaired(row):
+        # Nobody may take it up, but its last words can still be heard.
+        row.state, bounds = State.DETACHED, ResumeBounds(0.0, bounds.session_s)
     else:
         row.state = State.INTERRUPTED
     row.detached_at = row.resume_until = row.ended_at = None
@@ -96,7 +100,7 @@ def _release(row: TranscriptionSession, bounds: ResumeBounds) -> None:
 def expire_detached() -> int:
     """Interrupt detached sessions that nobody may resume any more; they ended when they were detached."""
     over = Q(resume_until__isnull=True) | Q(resume_until__lte=Now())
-    detached = TranscriptionSession.objects.filter(over, state=State.DETACHED).exclude(
+    detached = TranscriptionSession.objects.filter(over, ~waits_for_repair(), state=State.DETACHED).exclude(
         # A file waits as long as its job does.
         file_jobs__state__in=(FileJob.State.QUEUED, FileJob.State.RUNNING)
     )

@@ -37,7 +37,7 @@ def build_resumed(public_id: str, config: TranscriptionConfig, taken: Taken, int
     return Resumed(
         session_id=public_id,
         config=config,
-        audio_offset=intake.on_wire(taken.handle.committed_bytes),
+        audio_offset=intake.on_wire(taken.audio_offset),
         next_segment=taken.handle.next_seq,
         withdrawn=taken.withdrawn,
         finals=_finals(taken),

@@ -174,7 +174,8 @@ class Taken:
     handle: with the new epoch, and committed_bytes after a gap was recorded. gaps: [start, end) in bytes of audio
     without the header. withdrawn: finals from handle.next_seq on that the client may hold do not count any more.
     segments: the committed ones that the client does not hold, in order. age_s: since the first start.
-    audio_bytes: received so far. ended: set where the client's own stop had completed the session; then nothing
+    audio_bytes: received so far. kept_bytes: how far its audio is kept, where it is; what follows is sent
+    again, settled or not. ended: set where the client's own stop had completed the session; then nothing
     was changed and the handle gives no right to write.
     """
 
@@ -188,6 +189,13 @@ class Taken:
     age_s: float
     audio_bytes: int
     ended: StoredEnd | None = None
+    kept_bytes: int | None = None
+
+    @property
+    def audio_offset(self) -> int:
+        """From where the client sends again."""
+        settled = self.handle.committed_bytes
+        return settled if self.kept_bytes is None else min(self.kept_bytes, settled)
 
 
 def _check_indexes(segments: tuple[NewSegment, ...], first: int) -> None:

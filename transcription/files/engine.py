@@ -38,7 +38,7 @@ class FileSession:
     """`async with FileSession(...) as session:` starts it; `finals()` gives its results; at the end it is over.
 
     make_live: makes the session from what takes its events. chunks: the audio from a byte on, as the session counts
-    (0 but for one that is taken up again).
+    (0 but for one that is taken up again). ends_with: how it ends once it has heard everything.
 
     Entering raises the TranscriptionError that kept the session from starting. Leaving before the end lets go of
     the session as abandon() said, else as for a client that is gone.
@@ -49,7 +49,10 @@ class FileSession:
         process: Process,
         make_live: Callable[[Callable[[Event], None]], LiveTranscription],
         chunks: Callable[[int], AsyncGenerator[bytes, None]],
+        *,
+        ends_with: End | None = None,
     ) -> None:
+        self._end = ends_with or ends.client_stop()
         self._process = process
         self._chunks = chunks
         self._started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -97,7 +100,8 @@ class FileSession:
             yield final
         assert self._running is not None  # noqa: S101 - entered
         await self._running
-        if self.stopped is None or self.live.closing_error is not None:
+        was_told = self.stopped is not None or self._end.stopped is None
+        if not was_told or self.live.closing_error is not None:
             raise self._failure()
 
     async def _run(self) -> None:
@@ -118,7 +122,7 @@ class FileSession:
         except TranscriptionError as error:
             self.live.end(ends.source_failed(error))
         else:
-            self.live.end(ends.client_stop())
+            self.live.end(self._end)
 
     def _on_event(self, event: Event) -> None:
         match event:

@@ -72,6 +72,7 @@ def job_kinds(process: Process) -> list[JobKind]:
     """Every kind that a runner works at."""
     # Here, for they are made from what stands above.
     from transcription.files.jobs import FileJobs
+    from transcription.recording.kinds import recording_kinds
     from transcription.webhooks.kinds import webhook_kinds
 
-    return [FileJobs(process), *webhook_kinds(process.config)]
+    return [FileJobs(process), *recording_kinds(process), *webhook_kinds(process.config)]

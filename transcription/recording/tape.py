@@ -42,7 +42,8 @@ class Tape:
     """Audio of one session from a position on.
 
     on_begin: told once it has a row; folder: of its parts, known from then on. problem: why nothing is
-    written any more; what was written stays. start: position of the first byte that was added.
+    written any more; what was written stays. start: where its audio begins; written_to: what comes before is written,
+    and stays if this process dies.
     """
 
     __slots__ = (
@@ -55,14 +56,18 @@ class Tape:
         "epoch",
         "folder",
         "is_closed",
+        "pk",
         "problem",
         "start",
+        "written_to",
     )
 
-    def __init__(self, audio_format: AudioFormat, budget: Budget, on_begin: Callable[[Tape], None]) -> None:
+    def __init__(
+        self, audio_format: AudioFormat, budget: Budget, on_begin: Callable[[Tape], None], *, start: int = 0
+    ) -> None:
         self.folder = ""
-        self.epoch = 0
-        self.start = 0
+        self.pk = self.epoch = 0
+        self.start = self.written_to = start
         self.is_closed = False
         self.problem: Problem | None = None
         self._budget = budget
@@ -76,15 +81,14 @@ class Tape:
 
     def begin(self, handle: SessionHandle) -> None:
         """The session has its row: from now on its audio is written."""
-        self.epoch, self.folder = handle.epoch, folder_name(handle.pk, handle.created_at)
+        self.pk, self.epoch = handle.pk, handle.epoch
+        self.folder = folder_name(handle.pk, handle.created_at)
         self._on_begin(self)
 
     def add(self, position: int, audio: bytes) -> None:
         """Audio that follows what was added before. It is dropped where nothing is written any more."""
         if self.problem is not None or not audio:
             return
-        if not self._added:
-            self.start = position
         self._added += len(audio)
         self._budget.added += len(audio)
         self._pieces.append(audio)
@@ -111,6 +115,7 @@ class Tape:
         return audio
 
     def wrote(self, size_bytes: int) -> None:
+        self.written_to += size_bytes
         self._budget.written += size_bytes
 
     # Both

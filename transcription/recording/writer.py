@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 import structlog
@@ -16,9 +17,9 @@ from transcription.recording.tape import Budget, Problem, Tape
 
 log = structlog.get_logger(__name__)
 
-WRITE_EVERY_S = 1.0
+WRITE_EVERY_S = 0.5
 # Asking how much room the disk has costs a system call.
-LOOK_FOR_ROOM_EVERY = 5
+LOOK_FOR_ROOM_EVERY = 10
 JOIN_TIMEOUT_S = 5.0
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -26,23 +27,31 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class TapeWriter:
     """Begins with the first session. Every tape is visited each write_every_s, and once more when it is closed.
 
+    on_stopped: told, on that thread, the key of a session whose audio is written no further, and why.
     write_every_s: 0: there is no thread, the caller calls write_all().
     """
 
     def __init__(
-        self, folder: PartFolder, *, write_every_s: float = WRITE_EVERY_S, budget: Budget | None = None
+        self,
+        folder: PartFolder,
+        *,
+        on_stopped: Callable[[int, Problem], None],
+        write_every_s: float = WRITE_EVERY_S,
+        budget: Budget | None = None,
     ) -> None:
         self._folder = folder
         self._write_every_s = write_every_s
         self._budget = budget or Budget()
+        self._on_stopped = on_stopped
+        self._stopped: set[Tape] = set()
         self._files: dict[Tape, BinaryIO | None] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
         self._rounds = 0
 
-    def new_tape(self, audio_format: AudioFormat) -> Tape:
-        return Tape(audio_format, self._budget, self._adopt)
+    def new_tape(self, audio_format: AudioFormat, *, start: int = 0) -> Tape:
+        return Tape(audio_format, self._budget, self._adopt, start=start)
 
     def _adopt(self, tape: Tape) -> None:
         with self._lock:
@@ -79,6 +88,9 @@ class TapeWriter:
             # Before: what is added until then is written in this round.
             is_closed = tape.is_closed
             self._write(tape)
+            if tape.problem is not None and tape not in self._stopped:
+                self._stopped.add(tape)
+                self._on_stopped(tape.pk, tape.problem)
             if is_closed:
                 self._let_go(tape)
 
@@ -100,8 +112,8 @@ class TapeWriter:
         except OSError as error:
             self._fail(tape, "disk_full" if error.errno in NO_ROOM else "disk_error")
             log.warning("recording_stopped", folder=tape.folder, error=error.strerror)
-        finally:
-            tape.wrote(len(audio))
+        # After a failure it waits no longer either.
+        tape.wrote(len(audio))
 
     def _append(self, tape: Tape, audio: memoryview) -> None:
         file = self._files.get(tape)
@@ -117,6 +129,7 @@ class TapeWriter:
             tape.fail(problem)
 
     def _let_go(self, tape: Tape) -> None:
+        self._stopped.discard(tape)
         with self._lock:
             file = self._files.pop(tape, None)
         if file is None:

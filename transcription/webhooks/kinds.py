@@ -47,7 +47,7 @@ class AnnouncingKind:
         self._announcer = Announcer()
 
     def rows(self) -> QuerySet[Any]:
-        return _chore(self.name, self._announcer.has_news)
+        return chore(self.name, self._announcer.has_news)
 
     async def work(self, row: Chore, lease: Lease) -> Outcome:
         is_all = await lease.threads.run(self._announcer.announce, timeout_s=CHORE_TIMEOUT_S)
@@ -65,14 +65,14 @@ class TidyingKind:
         self._log_days = log_days
 
     def rows(self) -> QuerySet[Any]:
-        return _chore(self.name, WebhookEndpoint.objects.exists)
+        return chore(self.name, WebhookEndpoint.objects.exists)
 
     async def work(self, row: Chore, lease: Lease) -> Outcome:
         await lease.threads.run(tidy, self._log_days, timeout_s=CHORE_TIMEOUT_S)
         return Outcome(due_in_s=TIDY_EVERY_S)
 
 
-def _chore(name: str, is_needed: Callable[[], bool]) -> QuerySet[Chore]:
+def chore(name: str, is_needed: Callable[[], bool]) -> QuerySet[Chore]:
     """The chore of this name, if it is due and needed. Its row is made when it is needed first."""
     chores = Chore.objects.filter(name=name)
     if chores.filter(due_at__gt=Now()).exists() or not is_needed():
