@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/sessions/", views.sessions, name="sessions"),
     path("console/sessions/<slug:public_id>/", views.session, name="session"),
     path("console/sessions/<slug:public_id>/timeline/", live_pages.session_timeline, name="session_timeline"),
+    path("console/sessions/<slug:public_id>/export/", views.session_export_form, name="session_export_form"),
     path("console/sessions/<slug:public_id>/export.<str:format>", views.session_export, name="session_export"),
     path("console/sessions/<slug:public_id>/stop/", views.session_stop, name="session_stop"),
     path("console/sessions/<slug:public_id>/delete/", views.session_delete, name="session_delete"),

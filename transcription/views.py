@@ -32,6 +32,7 @@ from transcription.errors import (
     TranscriptionError,
 )
 from transcription.exports import CONTENT_TYPES, transcript_response
+from transcription.exports.forms import ExportForm
 from transcription.ledger_view import view_ledger
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.numbers import console_numbers
@@ -243,10 +244,26 @@ def _transcript_part(session: TranscriptionSession, part: str) -> dict[str, Any]
 @require_GET
 @page
 def session_export(request: HttpRequest, principal: Principal, public_id: str, format: str) -> HttpResponseBase:
+    """A transcript as a file; the query has the options of the HTTP API."""
     found = access.get_session(public_id, principal, access.exportable_sessions(principal))
     if format not in CONTENT_TYPES:
         raise NotFound(_("There is no such file format."))
-    return transcript_response(request, found, format)
+    return _export(request, found, ExportForm(request.GET.dict() | {"format": format}))
+
+
+@require_GET
+@page
+def session_export_form(request: HttpRequest, principal: Principal, public_id: str) -> HttpResponseBase:
+    """The choices of an export; with a format in the query, the file."""
+    found = access.get_session(public_id, principal, access.exportable_sessions(principal))
+    return _export(request, found, ExportForm(request.GET if "format" in request.GET else None))
+
+
+def _export(request: HttpRequest, session: TranscriptionSession, form: ExportForm) -> HttpResponseBase:
+    if form.is_valid():
+        return transcript_response(request, session, form.cleaned_data["format"], form.options())
+    context = {"session": session, "export_form": form}
+    return render(request, "console/export.html", context, status=400 if form.is_bound else 200)
 
 
 @require_POST

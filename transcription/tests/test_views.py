@@ -220,7 +220,7 @@ def test_a_transcript_is_exported(format: str) -> None:
 
 def test_an_unknown_format_is_not_found() -> None:
     session = make_session("words")
-    answer = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session, "session_export", format="docx"))
+    answer = client_of(make_user(*ALL_PERMISSIONS)).get(page_of(session, "session_export", format="pdf"))
     assert answer.status_code == 404
 
 
