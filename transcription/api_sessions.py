@@ -101,8 +101,8 @@ def stop_session(request: HttpRequest, session_id: str, options: StopRequest | N
     session = get_session(session_id, principal, stoppable_sessions(principal))
     who = get_user_model().objects.filter(pk=principal.user_id or 0).first()
     was_asked = services.request_stop(session, who, options.reason if options else "")
-    session.refresh_from_db(fields=["state"])
-    return StopAnswer.of(session, was_asked)
+    # Once more: as it is now, or not found where somebody deleted it meanwhile.
+    return StopAnswer.of(get_session(session_id, principal), was_asked)
 
 
 @router.get(

@@ -68,6 +68,12 @@ def has_unstorable(text: str) -> bool:
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_whole(cls, value: Any) -> Any:
+        """JSON has one kind of number: 16000.0 is an integer."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 class SpeechContext(_Strict):
     """Phrases the recogniser should expect. boost: as Riva takes it, negative to discourage."""

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from speechsite.config import get_config
 from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
-from transcription.errors import SessionTaken, TooFast
+from transcription.errors import NotFound, SessionTaken, TooFast
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
@@ -83,20 +83,24 @@ def start_session(
 def change_session(
     session: TranscriptionSession, *, title: str | None = None, metadata: dict[str, str] | None = None
 ) -> None:
-    """Give a session another title, other metadata, or both. Nothing else of it can be changed."""
+    """Give a session another title, other metadata, or both. Nothing else of it can be changed.
+
+    Raises NotFound if it was deleted meanwhile.
+    """
     with transaction.atomic():
         row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
         if row is None:
-            return
+            raise NotFound(_("There is no such transcription session."))
         changes: dict[str, Any] = {} if title is None else {"title": title}
         if metadata is not None:
             changes["metadata"] = metadata
-        if changes and row.state == State.CREATED:
+        if row.state == State.CREATED:
             # Its start writes on the row what was asked for.
-            TranscriptionSession.objects.filter(pk=row.pk).update(options_asked=row.options_asked | changes, **changes)
-        elif changes:
+            changes["options_asked"] = row.options_asked | changes
+        if changes:
             TranscriptionSession.objects.filter(pk=row.pk).update(**changes)
-    session.refresh_from_db(fields=["title", "metadata", "options_asked"])
+    for name, value in changes.items():
+        setattr(session, name, value)
 
 
 def request_stop(session: TranscriptionSession, user: AbstractBaseUser | AnonymousUser | None, reason: str) -> bool:

@@ -10,8 +10,9 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from transcription import metadata_index
+from transcription import metadata_index, services
 from transcription.api_schemas import TranscriptAnswer
+from transcription.errors import NotFound
 from transcription.exports import write_transcript
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.tests.rows import make_session, make_user
@@ -185,6 +186,13 @@ def test_changing_sessions_of_others_needs_the_permission() -> None:
     changer.force_login(make_user("view_transcriptionsession", "change_transcriptionsession"))
     assert send(viewer, "PATCH", "/a", {"title": "x"}).status_code == 403
     assert send(changer, "PATCH", "/a", {"title": "x"}).status_code == 200
+
+
+def test_what_was_deleted_meanwhile_is_not_found() -> None:
+    session = make_session()
+    TranscriptionSession.objects.all().delete()
+    with pytest.raises(NotFound):
+        services.change_session(session, title="x")
 
 
 # Stopping

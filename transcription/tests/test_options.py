@@ -150,3 +150,11 @@ def test_clean_text_can_be_stored_and_is_as_long(text: str) -> None:
     cleaned.encode()
     if not has_unstorable(text):
         assert cleaned == text
+
+
+def test_a_whole_number_is_an_integer_however_json_writes_it() -> None:
+    config = parse_config({"sample_rate_hertz": 8000.0, "endpointing": {"stop_history": 5e2, "stop_threshold": 1.0}})
+    assert (config.sample_rate_hertz, config.endpointing.stop_history) == (8000, 500)
+    for number in (8000.5, float("inf"), float("nan"), 1e300, True):
+        with pytest.raises(BadConfig):
+            parse_config({"sample_rate_hertz": number})
