@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "axes",
     "transcription",
     "transcription.webhooks",
+    "transcription.review",
     # Behind ours, which has a command of the same name.
     "ninja",
 ]

@@ -12,6 +12,9 @@ permission:
     export_transcriptionsession            download what they may read of others
     listen_transcriptionsession            hear what they may read of others, live too
     delete_transcriptionsession            delete sessions of others
+    change_transcriptsegment               with view_captions: review transcripts of others
+
+Whoever may read the text of a session may put notes on it, and change their own; who may review it, everybody's.
 
 What somebody may not see does not exist for them: the answer is NotFound. NotAllowed is said only of what
 they can see. `Who` is a Django user (pages) or a Principal (sockets, API); both get the same answers.
@@ -61,6 +64,7 @@ class Permission(StrEnum):
     EXPORT = "transcription.export_transcriptionsession"
     LISTEN = "transcription.listen_transcriptionsession"
     DELETE = "transcription.delete_transcriptionsession"
+    REVIEW = "transcription.change_transcriptsegment"
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
@@ -100,6 +104,11 @@ def exportable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
 def audible_sessions(who: Who) -> QuerySet[TranscriptionSession]:
     """Sessions whose audio may be heard, where it was kept."""
     return _sessions(who, [{Permission.VIEW_CAPTIONS, Permission.LISTEN}])
+
+
+def reviewable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions whose transcript may be corrected."""
+    return _sessions(who, [{Permission.VIEW_CAPTIONS, Permission.REVIEW}])
 
 
 def deletable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
@@ -148,6 +157,10 @@ def may_export(who: Who, session: TranscriptionSession) -> bool:
 
 def may_listen(who: Who, session: TranscriptionSession) -> bool:
     return audible_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_review(who: Who, session: TranscriptionSession) -> bool:
+    return reviewable_sessions(who).filter(pk=session.pk).exists()
 
 
 def may_delete(who: Who, session: TranscriptionSession) -> bool:

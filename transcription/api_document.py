@@ -11,6 +11,7 @@ TAGS = {
     "service": "The service itself: is it there, what can it do, what was used of it.",
     "transcription": "Making sessions, whose audio is then streamed over the WebSocket.",
     "sessions": "Sessions and their transcripts.",
+    "review": "Correcting the transcript of a session that has ended, and notes on it.",
     "webhooks": "Addresses that are told of what happens.",
 }
 SECURITY = {

@@ -78,6 +78,7 @@ def error_response(error: TranscriptionError) -> JsonResponse:
             "retryable": error.retryable,
             "field": error.field,
             "request_id": request_id(),
+            **error.details,
         },
         status=error.http_status,
     )

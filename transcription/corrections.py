@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from transcription.models import TranscriptSegment
 
 
@@ -17,3 +20,15 @@ def keep_machine_version(segment: TranscriptSegment) -> None:
     # Nobody's doing: without this the user of the current request would be put down.
     segment._history_user = None  # type: ignore[attr-defined]  # simple-history looks for it
     TranscriptSegment.history.bulk_history_create([segment], default_date=segment.created_at)
+
+
+def keep_machine_versions(segments: Sequence[TranscriptSegment]) -> None:
+    """The same for several at once."""
+    pks = [segment.pk for segment in segments]
+    kept = set(TranscriptSegment.history.filter(id__in=pks).values_list("id", flat=True))
+    first: list[Any] = [segment for segment in segments if segment.pk not in kept]
+    for segment in first:
+        segment._history_user, segment._history_date = None, segment.created_at
+    TranscriptSegment.history.bulk_history_create(first)
+    for segment in first:
+        del segment._history_user, segment._history_date

@@ -25,6 +25,7 @@ ORDER = (
     "events-api",
     "http-api",
     "webhooks",
+    "review-api",
     "recordings",
     "security",
     "recogniser",

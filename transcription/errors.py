@@ -26,7 +26,9 @@ TranscriptionError
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 
 class TranscriptionError(Exception):
@@ -40,6 +42,8 @@ class TranscriptionError(Exception):
     code: ClassVar[int] = 4500
     default_reason: ClassVar[str] = "internal_error"
     default_retryable: ClassVar[bool] = False
+    # What an answer of the HTTP API has beside the fields of every error.
+    details: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(
         self,

@@ -224,7 +224,8 @@ class TranscriptSegment(models.Model):
     reviewed = models.BooleanField(_("reviewed"), default=False)
     created_at = models.DateTimeField(_("stored"), default=timezone.now)
 
-    history = HistoricalRecords()
+    # What never changes and is large is not copied with every correction.
+    history = HistoricalRecords(excluded_fields=["words", "alternatives"])
 
     class Meta:
         verbose_name = _("transcript segment")

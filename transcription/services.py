@@ -23,6 +23,7 @@ from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
 from transcription.recording.parts import PartFolder
 from transcription.recording.store import delete_with_session
+from transcription.review.models import ReviewChange, ReviewPassage, SessionNote
 from transcription.timeline import rows as timeline
 from transcription.webhooks.models import WebhookDelivery
 from transcription.webhooks.outbox import note_end
@@ -150,6 +151,9 @@ def delete_session(session: TranscriptionSession) -> None:
     _delete_in_pieces(TranscriptSegment.objects.filter(session_id=session.pk))
     # After the segments: a correction made meanwhile would otherwise leave its text in the history.
     _delete_in_pieces(TranscriptSegment.history.filter(session_id=session.pk))
+    _delete_in_pieces(ReviewChange.objects.filter(session_id=session.pk))
+    _delete_in_pieces(ReviewPassage.objects.filter(session_id=session.pk))
+    _delete_in_pieces(SessionNote.objects.filter(session_id=session.pk))
     _delete_in_pieces(WebhookDelivery.objects.filter(session_id=session.pk))
     delete_with_session(session.pk, PartFolder.of(get_config()))
     TranscriptionSession.objects.filter(pk=session.pk).delete()

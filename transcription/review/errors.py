@@ -1,0 +1,29 @@
+"""Why a change of a transcript is refused: somebody was quicker, or now is not the time. All are 409."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transcription.errors import TranscriptionError
+
+
+class ReviewRefused(TranscriptionError):
+    """The transcript is not open to changes: reason `not_ended`, `reviewed` or `segment_locked`."""
+
+    code, default_reason = 4409, "not_ended"
+
+
+class EditConflict(TranscriptionError):
+    """It was changed since the version that the change is based on; the client shows both and asks.
+
+    details: `version` of the review, `current`, the segment as it stands (null where the change was about several),
+    and `yours`, the text that was sent.
+    """
+
+    code, default_reason = 4409, "edit_conflict"
+
+    def __init__(
+        self, message: str, *, version: int, current: dict[str, Any] | None = None, yours: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.details = {"version": version, "current": current, "yours": yours}
