@@ -30,7 +30,7 @@ def write_json(session: TranscriptionSession, options: ExportOptions) -> Iterato
     yield _dump(head)[:-1] + ', "segments": ['
     for passage in read_passages(session, options.text):
         yield (",\n" if spans else "\n") + _dump(_segment_json(passage))
-        spans.append(Span(passage.start_ms, passage.end_ms))
+        spans += passage.spans
     ledger = build_ledger(session, spans)
     yield '\n], "audio_ms": ' + str(ledger.audio_ms)
     yield ', "gaps": ' + json.dumps([gap._asdict() for gap in ledger.lost])

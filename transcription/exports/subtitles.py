@@ -37,7 +37,7 @@ def read_subtitles(session: TranscriptionSession, options: ExportOptions, format
                 if isinstance(item, Span):
                     told.append((f"gap-{item.start_ms}", ""))
                 else:
-                    told.append((f"{item.index}-{part}", one_line(item.speaker) if with_speakers else ""))
+                    told.append((f"{item.id}-{part}", one_line(item.speaker) if with_speakers else ""))
                 yield cue
 
     # hold_cues looks one cue ahead, so what is told waits with it.
@@ -48,7 +48,7 @@ def read_subtitles(session: TranscriptionSession, options: ExportOptions, format
 def _cues(item: Passage | Span, options: ExportOptions) -> Iterator[Cue]:
     if isinstance(item, Span):
         return make_cues(gap_in_words(item), item.start_ms, item.end_ms, limits=options.cue_limits)
-    return make_cues(one_line(item.text), item.start_ms, item.end_ms, item.words, options.cue_limits)
+    return make_cues(one_line(item.text), item.start_ms, item.end_ms, item.heard, options.cue_limits)
 
 
 def write_srt(session: TranscriptionSession, options: ExportOptions) -> Iterator[str]:

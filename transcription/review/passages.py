@@ -45,6 +45,7 @@ class MachineSegment:
     text: str
     speaker: str = ""
     confidence: float | None = None
+    language: str = ""
     words: Sequence[dict[str, Any]] = ()
     reviewed: bool = False
 

@@ -13,7 +13,7 @@ from transcription.review.passages import MachineSegment, Passage, PassageId, Re
 
 # Segments read from the database at once; with the times of their words each takes some 10 kB.
 ROWS_PER_READ = 200
-COLUMNS = ("index", "start_ms", "end_ms", "asr_text", "text", "speaker", "confidence", "reviewed")
+COLUMNS = ("index", "start_ms", "end_ms", "asr_text", "text", "speaker", "confidence", "language", "reviewed")
 
 
 def read_transcript(
