@@ -107,6 +107,7 @@ def _record(request: HttpRequest, principal: Principal, languages: list[str]) ->
         "limit_ms": limit_s * 1000,
         "limit_text": _("%(count)s min") % {"count": minutes} if not seconds else _("%(count)s s") % {"count": limit_s},
         "sessions_url": reverse("sessions"),
+        "keep_audio": get_config().keep_audio,
     }
     return render(request, "record.html", context)
 

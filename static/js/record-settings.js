@@ -39,13 +39,15 @@ export class RecordSettings {
 
   /** The `config` of start_transcription. */
   config(title) {
-    const { language, punctuation, profanityFilter } = this.values;
+    const { language, punctuation, profanityFilter, keepAudio } = this.values;
     return {
       language,
       enable_automatic_punctuation: punctuation,
       profanity_filter: profanityFilter,
       encoding: "LINEAR_PCM",
       sample_rate_hertz: SAMPLE_RATE_HZ,
+      // Not offered where the site keeps none.
+      ...(keepAudio !== undefined && { keep_audio: keepAudio }),
       ...(title && { title }),
     };
   }

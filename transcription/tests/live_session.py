@@ -11,6 +11,7 @@ import numpy as np
 from transcription import end as ends
 from transcription.events import Event, Failed, Final, Started, Stopped
 from transcription.live import LiveTranscription
+from transcription.recording.tape import Tape
 from transcription.results import FinalResult, InterimResult, Word
 from transcription.steps import Ending
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
@@ -47,6 +48,7 @@ class LiveSession:
         resume_window_s: float = 600.0,
         chunk_ms: int = 0,
         public_id: str = "my-id",
+        tape: Tape | None = None,
         **config: Any,
     ) -> None:
         self.recogniser = recogniser or FakeRecogniser()
@@ -65,6 +67,7 @@ class LiveSession:
             resume_window_s=resume_window_s,
             resume_token="token",
             chunk_ms=chunk_ms,
+            tape=tape,
             clock=loop.time,
             jitter=lambda: 0.5,
         )
