@@ -284,7 +284,7 @@ def test_audio_older_than_the_retention_period_goes_and_the_transcript_stays(fol
     old.refresh_from_db()
     assert (old.state, old.reason, old.name, bytes(old.peaks)) == ("deleted", "retention", "", b"")
     assert old.deleted_at is not None
-    assert TranscriptionSession.objects.get(pk=old.session_id).segments.count() == 1
+    assert TranscriptionSession.objects.get(recording=old).segments.count() == 1
 
 
 @pytest.mark.django_db
@@ -328,7 +328,7 @@ def test_a_lost_session_that_cannot_be_resumed_waits_only_for_its_own_audio(
 
     assert release_lost((), ResumeBounds(600.0, 3600.0)) == 1
 
-    session = TranscriptionSession.objects.get(pk=recording.session_id)
+    session = TranscriptionSession.objects.get(recording=recording)
     assert session.state == state
 
 
