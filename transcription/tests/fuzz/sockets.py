@@ -79,9 +79,9 @@ async def throw_messages(stage: Stage, *, seed: int, conversations: int) -> Repo
 
 async def _converse(stage: Stage, random: Random, route: str, number: int, watched: str, report: Report) -> None:
     report.conversations += 1
-    session = watched if "/sessions/" in route else f"fuzz-{number}"
+    session = watched if "/sessions/" in route else f"{watched}-{number}"
     if random.random() > GOOD_SHARE:
-        session = random.choice([f"fuzz-{random.randrange(20)}", *BAD_IDS])
+        session = random.choice([f"{watched}-{random.randrange(20)}", *BAD_IDS])
     where = f"{route} ({number})"
     url = stage.server.socket_url(route.replace("{id}", session))
     query = make_query(random, route)
