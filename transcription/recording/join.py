@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import structlog
+from django.db import close_old_connections
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,6 +18,7 @@ from django.utils import timezone
 from speechsite.config import BASE_DIR, Config
 from transcription import metrics
 from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.leases import LeaseLost
 from transcription.jobs.runner import retry_s
 from transcription.models import TranscriptionSession
 from transcription.recording.joining import Orders
@@ -79,7 +81,18 @@ class JoiningKind:
         path = self._folder.joined_path(row.folder)
         async with asyncio.timeout(STORE_TIMEOUT_S):
             name = await asyncio.to_thread(put, recordings(), name, path)
-        to_ms = audio_format.bytes_to_ms
+        try:
+            return await self._stored(row, lease, session, name, joined, is_all=is_all)
+        except LeaseLost:
+            # It was deleted meanwhile, before this file was there.
+            async with asyncio.timeout(STORE_TIMEOUT_S):
+                await asyncio.to_thread(_delete_unowned, lease.key, name)
+            raise
+
+    async def _stored(
+        self, row: SessionRecording, lease: Lease, session: Any, name: str, joined: dict[str, Any], *, is_all: bool
+    ) -> Outcome:
+        to_ms = session.audio_format.bytes_to_ms
         return await self._over(
             row,
             lease,
@@ -111,6 +124,14 @@ def _is_all(session: Any, parts: list[Part]) -> bool:
     end = max(session.audio_bytes, session.committed_bytes)
     gaps = [(start, stop) for start, stop in session.gaps]
     return is_within(missing(parts, end), gaps)
+
+
+def _delete_unowned(key: int, name: str) -> None:
+    try:
+        if not SessionRecording.objects.filter(pk=key).exists():
+            recordings().delete(name)
+    finally:
+        close_old_connections()
 
 
 async def _joined(orders: Orders) -> dict[str, Any] | None:

@@ -108,7 +108,7 @@ class RepairKind:
             while block := await asyncio.to_thread(next, blocks, b""):
                 yield block
 
-        over = End("interrupted", "worker_lost")
+        over = End("interrupted", session.end_reason or "worker_lost")
         async with FileSession(self._process, make_live, chunks, ends_with=over) as heard:
             async for _final in heard.finals():
                 pass

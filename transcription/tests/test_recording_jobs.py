@@ -24,6 +24,7 @@ from transcription.database_threads import DatabaseThreads
 from transcription.fake_riva.audio import spoken
 from transcription.file_audio import decode
 from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.leases import LeaseLost
 from transcription.models import TranscriptionSession
 from transcription.reaper import ResumeBounds, expire_detached, release_lost
 from transcription.recording import store
@@ -79,9 +80,12 @@ def work(recording: SessionRecording, config: Config) -> Outcome:
         finally:
             await threads.aclose()
 
-    outcome = asyncio.run(attempt())
-    recording.refresh_from_db()
-    return outcome
+    try:
+        return asyncio.run(attempt())
+    except LeaseLost:
+        return Outcome()
+    finally:
+        recording.refresh_from_db()
 
 
 # The program
@@ -211,6 +215,28 @@ def test_joining_again_takes_the_place_of_what_a_killed_process_left(folder: Par
 
     assert recording.name == name
     assert store.recordings().size(name) == recording.size_bytes > 4
+
+
+class DeletedMeanwhile(InMemoryStorage):
+    """While a file is on its way its session is deleted."""
+
+    def save(self, *arguments: Any, **options: Any) -> str:
+        name = super().save(*arguments, **options)
+        SessionRecording.objects.all().delete()
+        return name
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_whose_session_was_deleted_meanwhile_does_not_stay(
+    folder: PartFolder, tmp_path: Path, settings: Any
+) -> None:
+    settings.STORAGES = {**settings.STORAGES, "recordings": {"BACKEND": f"{__name__}.DeletedMeanwhile"}}
+    recording = make_recording(folder, (0, SPEECH))
+
+    with pytest.raises(SessionRecording.DoesNotExist):
+        work(recording, config_in(tmp_path))
+
+    assert list(store.recordings().listdir(f"{recording.created_at:%Y/%m}")[1]) == []
 
 
 # Deletion and retention
