@@ -95,6 +95,10 @@ class Config(BaseSettings):
     recordings_storage_options: dict[str, Any] = {}
     max_audio_listeners: Annotated[int, Field(ge=0, le=10_000)] = 20
 
+    # Retention
+    retain_sessions_days: Annotated[int, Field(ge=0, le=36500)] = 0
+    audit_log_days: Annotated[int, Field(ge=0, le=36500)] = 365
+
     # Webhooks
     webhook_allow_http: bool | None = None
     webhook_allowed_networks: CommaList = []

@@ -72,10 +72,11 @@ def _sqlite(path: Path) -> dict[str, Any]:
         "CONN_MAX_AGE": 0,
         # WAL alone still fails read-then-write transactions of several processes with "database is locked";
         # IMMEDIATE takes the write lock at BEGIN, where the timeout applies.
+        # What is deleted is overwritten, as SQLite does by itself in most distributions of Linux.
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": SQLITE_LOCK_TIMEOUT_S,
             "factory": OwnersConnection,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;",
         },
     }

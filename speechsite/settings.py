@@ -51,6 +51,8 @@ INSTALLED_APPS = [
     "transcription",
     "transcription.webhooks",
     "transcription.review",
+    "transcription.audit",
+    "transcription.retention",
     # Behind ours, which has a command of the same name.
     "ninja",
 ]
@@ -66,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "transcription.audit.middleware.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last: it turns the answer to a login that was locked out into one that says so.

@@ -42,6 +42,7 @@ from transcription.admin_display import (
 )
 from transcription.admin_filters import ConfidenceFilter, DialectFilter, EditedFilter, ErrorFilter
 from transcription.admin_lists import MAX_FOUND, CappedListMixin, SegmentList
+from transcription.audit.recording import record_exports
 from transcription.corrections import keep_machine_version
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import TranscriptionSession, TranscriptSegment, Worker
@@ -363,6 +364,7 @@ class TranscriptionSessionAdmin(CappedListMixin, admin.ModelAdmin):
             text = _("At most %(limit)d sessions can be exported at once.") % {"limit": MAX_ZIPPED_SESSIONS}
             self.message_user(request, text, messages.ERROR)
             return None
+        record_exports(len(sessions), [session.public_id for session in sessions], file_name.rpartition(".")[2])
         disposition = {"Content-Disposition": f'attachment; filename="{file_name}"'}
         return streamed(request, write(sessions), content_type=content_type, headers=disposition)
 

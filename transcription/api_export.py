@@ -15,6 +15,7 @@ from transcription.access import exportable_sessions
 from transcription.api_auth import principal_of
 from transcription.api_errors import COMMON_ERRORS
 from transcription.api_schemas import ErrorAnswer, SessionAnswer, SessionFilters
+from transcription.audit.recording import MAX_LISTED, record_exports
 from transcription.errors import BadConfig
 from transcription.exports import ZIP_CONTENT_TYPE, ExportOptions, streamed, write_transcript, write_zip
 from transcription.models import TranscriptionSession
@@ -59,6 +60,7 @@ def export_transcripts(
 ) -> StreamingHttpResponse:
     allowed = exportable_sessions(principal_of(request, Scope.SESSIONS_READ))
     keys = choose(allowed, filters)
+    _record(keys, filters)
     if filters.format == "jsonl":
         return _download(request, write_lines(_read(keys), options), LINES_CONTENT_TYPE, "transcripts.jsonl")
     files = write_zip(_read(keys), formats=(filters.format,), limit=MAX_EXPORTED_SESSIONS, options=options)
@@ -94,6 +96,12 @@ def _read(keys: Sequence[int]) -> Iterator[TranscriptionSession]:
     """Some at a time, in this order; those that were deleted meanwhile are left out."""
     for start in range(0, len(keys), SESSIONS_PER_READ):
         yield from with_facts(TranscriptionSession.objects.filter(pk__in=keys[start : start + SESSIONS_PER_READ]))
+
+
+def _record(keys: Sequence[int], filters: ExportQuery) -> None:
+    """Once for the whole download."""
+    first = TranscriptionSession.objects.filter(pk__in=keys[:MAX_LISTED]).order_by("-created_at", "-pk")
+    record_exports(len(keys), list(first.values_list("public_id", flat=True)), filters.format)
 
 
 def _download(

@@ -9,6 +9,9 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from transcription import access
+from transcription.audit.actors import Actor, acting, actor_of_socket
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record_once_an_hour
 from transcription.errors import BadMessage, NotAllowed, NotAuthenticated, TranscriptionError
 from transcription.live_view import View
 from transcription.principals import Principal
@@ -34,6 +37,12 @@ class ConsoleConsumer(ViewerSocket):
         if not access.may_watch_live(principal):
             raise NotAllowed(_("Your account may not watch live sessions."))
         self._captions = access.may_read_all_captions(principal)
+        record_once_an_hour(AuditEvent.What.WATCHED_CONSOLE, actor=actor_of_socket(principal, self.scope))
+
+    @property
+    def _actor(self) -> Actor:
+        assert self._principal is not None  # noqa: S101 - authenticated before
+        return actor_of_socket(self._principal, self.scope)
 
     async def tell(self) -> None:
         view = self._view = self._process.views.open(captions=self._captions)
@@ -59,7 +68,7 @@ class ConsoleConsumer(ViewerSocket):
             if message.get("type") != "stop":
                 raise BadMessage(_("type must be stop or in_sight."), reason="unknown_type", field="type")
             session_id = str(message.get("session_id", ""))
-            stopped = await self.ask(_stop, self._principal, session_id, str(message.get("reason", "")))
+            stopped = await self.ask(_stop, self._principal, self._actor, session_id, str(message.get("reason", "")))
             answer = {"event": "stop_requested", "session_id": session_id, "was_live": stopped}
         except TranscriptionError as error:
             answer = {"event": "error", "code": error.code, "message": error.message}
@@ -74,8 +83,9 @@ class ConsoleConsumer(ViewerSocket):
             self._view.show(chosen if chosen is None or len(chosen) <= MAX_IN_SIGHT else None)
 
 
-def _stop(principal: Principal, session_id: str, reason: str) -> bool:
+def _stop(principal: Principal, actor: Actor, session_id: str, reason: str) -> bool:
     access.require_scope(principal, Scope.SESSIONS_WRITE)
     session = access.get_session(session_id, principal, access.stoppable_sessions(principal))
     user = get_user_model().objects.get(pk=principal.user_id) if principal.user_id is not None else None
-    return request_stop(session, user, reason)
+    with acting(actor):
+        return request_stop(session, user, reason)

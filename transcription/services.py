@@ -17,15 +17,19 @@ from django.utils.translation import gettext as _
 
 from speechsite.config import get_config
 from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import NotFound, SessionTaken, TooFast
-from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.models import TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
 from transcription.recording.parts import PartFolder
 from transcription.recording.store import delete_with_session
-from transcription.review.models import ReviewChange, ReviewPassage, SessionNote
+from transcription.retention import tombstones
+from transcription.retention.models import Tombstone
+from transcription.retention.protecting import check_not_protected
+from transcription.retention.traces import delete_traces
 from transcription.timeline import rows as timeline
-from transcription.webhooks.models import WebhookDelivery
 from transcription.webhooks.outbox import note_end
 
 logger = logging.getLogger(__name__)
@@ -36,8 +40,6 @@ SESSION_ID_BYTES = 16
 MAX_STOP_REASON_CHARACTERS = 300
 MAX_CREATED_PER_OWNER = 100
 CREATED_RETRY_AFTER_MS = 60_000
-# A transaction of this many rows takes a few ms: commits of live sessions must not wait for a deletion.
-SEGMENTS_DELETED_AT_ONCE = 200
 
 State = TranscriptionSession.State
 
@@ -95,7 +97,9 @@ def change_session(
         changes: dict[str, Any] = {} if title is None else {"title": title}
         if metadata is not None:
             changes["metadata"] = metadata
-        if row.state == State.CREATED:
+        if changes:
+            record(AuditEvent.What.EDITED, row, fields=sorted(changes))
+        if changes and row.state == State.CREATED:
             # Its start writes on the row what was asked for.
             changes["options_asked"] = row.options_asked | changes
         if changes:
@@ -124,6 +128,8 @@ def request_stop(session: TranscriptionSession, user: AbstractBaseUser | Anonymo
             timeline.note(row.pk, timeline.Kind.STOP_REQUESTED, by=by, reason=changes["stop_reason"])
         if row.state == State.DETACHED:
             changes |= _ended(State.COMPLETED, "operator")
+        if "stop_requested_by" in changes:
+            record(AuditEvent.What.STOPPED, row, reason=changes["stop_reason"])
         TranscriptionSession.objects.filter(pk=session.pk).update(**changes)
         row.state = changes.get("state", row.state)
         note_end(row)
@@ -136,39 +142,41 @@ def request_stop(session: TranscriptionSession, user: AbstractBaseUser | Anonymo
 
 
 def delete_session(session: TranscriptionSession) -> None:
-    """Delete a session, its segments and every trace of their text, webhook deliveries included.
+    """Delete a session, its audio, its segments and every trace of their text; a tombstone stays.
 
-    Raises SessionTaken while it is live.
+    Raises SessionTaken while it is live, and where it is protected.
 
-    A detached one ends first, or its client could take it up again between the pieces.
+    What is cut short is gone on with by the jobs of retention.
     """
     with transaction.atomic():
         row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
-        if row is not None and row.is_live:
-            raise SessionTaken(_("The session is live. Stop it before you delete it."), reason="session_live")
+        if row is not None:
+            _check_deletable(row)
+            tombstones.begin(row)
         if row is not None and row.state == State.DETACHED:
+            # Or its client could take it up again between the pieces.
             TranscriptionSession.objects.filter(pk=session.pk).update(**_ended(State.INTERRUPTED, "deleted"))
-    _delete_in_pieces(TranscriptSegment.objects.filter(session_id=session.pk))
-    # After the segments: a correction made meanwhile would otherwise leave its text in the history.
-    _delete_in_pieces(TranscriptSegment.history.filter(session_id=session.pk))
-    _delete_in_pieces(ReviewChange.objects.filter(session_id=session.pk))
-    _delete_in_pieces(ReviewPassage.objects.filter(session_id=session.pk))
-    _delete_in_pieces(SessionNote.objects.filter(session_id=session.pk))
-    _delete_in_pieces(WebhookDelivery.objects.filter(session_id=session.pk))
-    delete_with_session(session.pk, PartFolder.of(get_config()))
-    TranscriptionSession.objects.filter(pk=session.pk).delete()
+    finish_deletion(session.pk)
+
+
+def finish_deletion(session_key: int) -> None:
+    """Go on with a deletion that has begun."""
+    delete_traces(session_key)
+    delete_with_session(session_key, PartFolder.of(get_config()))
+    TranscriptionSession.objects.filter(pk=session_key).delete()
+    for stone in Tombstone.objects.filter(session_key=session_key, finished_at=None):
+        tombstones.finish(stone)
+
+
+def _check_deletable(row: TranscriptionSession) -> None:
+    if row.is_live:
+        raise SessionTaken(_("The session is live. Stop it before you delete it."), reason="session_live")
+    check_not_protected(row)
 
 
 def _ended(state: str, reason: str) -> dict[str, Any]:
     """What a detached session becomes; it ended when its connection was lost."""
     return {"state": state, "end_reason": reason, "ended_at": F("detached_at"), "resume_until": None}
-
-
-def _delete_in_pieces(rows: Any) -> None:
-    """Without signals: they would write the deleted text into the history."""
-    while ids := list(rows.order_by().values_list("pk", flat=True)[:SEGMENTS_DELETED_AT_ONCE]):
-        piece = rows.model._default_manager.filter(pk__in=ids)
-        piece._raw_delete(piece.db)
 
 
 def _nudge(message: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from speechsite.config import get_config
 from transcription import access, api_errors, services
 from transcription.api_errors import error_response
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record_once_an_hour, record_watching
 from transcription.auth import SAFE_METHODS, request_principal
 from transcription.errors import (
     AtCapacity,
@@ -77,6 +79,8 @@ def page(view: View) -> View:
             access.require_scope(
                 principal, Scope.SESSIONS_READ if request.method in SAFE_METHODS else Scope.SESSIONS_WRITE
             )
+            # As the HTTP API does: for whatever is recorded on the way.
+            request.auth = principal  # type: ignore[attr-defined]
             return view(request, principal, *args, **kwargs)
         except NotAuthenticated:
             return redirect_to_login(request.get_full_path())
@@ -136,6 +140,7 @@ def live(request: HttpRequest, principal: Principal) -> HttpResponse:
         raise NotAuthenticated(_("Log in to see live sessions."))
     if not access.may_watch_live(principal):
         return render(request, "console/not_allowed.html", status=403)
+    record_once_an_hour(AuditEvent.What.WATCHED_CONSOLE)
     context = {
         "numbers": console_numbers(),
         "capacity": get_config().max_concurrent_sessions,
@@ -205,6 +210,8 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
     """One session, while it is live or afterwards."""
     found = access.get_session(public_id, principal)
     may_read = access.may_read_text(principal, found)
+    if may_read:
+        record_watching(found)
     context = {
         "session": found,
         "tone": TONES.get(found.state, ""),

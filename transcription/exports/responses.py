@@ -11,6 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections
 from django.http import HttpRequest, StreamingHttpResponse
 
+from transcription.audit.recording import record_export
 from transcription.exports.files import write_file
 from transcription.exports.formats import CONTENT_TYPES, check_format, file_name
 from transcription.exports.options import ExportOptions
@@ -30,6 +31,7 @@ def transcript_response(
 ) -> StreamingHttpResponse:
     """The transcript as a streamed answer. Raises BadConfig for an unknown format."""
     check_format(format)
+    record_export(session, format)
     disposition = "attachment" if as_attachment else "inline"
     return streamed(
         request,

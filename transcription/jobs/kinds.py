@@ -73,6 +73,8 @@ def job_kinds(process: Process) -> list[JobKind]:
     # Here, for they are made from what stands above.
     from transcription.files.jobs import FileJobs
     from transcription.recording.kinds import recording_kinds
+    from transcription.retention.kinds import RetentionKind
     from transcription.webhooks.kinds import webhook_kinds
 
-    return [FileJobs(process), *recording_kinds(process), *webhook_kinds(process.config)]
+    config = process.config
+    return [FileJobs(process), *recording_kinds(process), RetentionKind(config), *webhook_kinds(config)]

@@ -14,6 +14,7 @@ from transcription.access import audible_sessions, get_session
 from transcription.api_auth import principal_of
 from transcription.api_errors import ONE_OBJECT_ERRORS
 from transcription.api_schemas import ErrorAnswer
+from transcription.audit.recording import record_listening
 from transcription.errors import NotFound
 from transcription.models import TranscriptionSession
 from transcription.recording.listening_in import live_response
@@ -63,6 +64,7 @@ def read_audio(
     request: HttpRequest, session_id: str, options: Query[AudioQuery]
 ) -> HttpResponse | StreamingHttpResponse:
     session = _audible(request, session_id)
+    record_listening(session, is_live=options.live)
     if options.live:
         config = get_config()
         folder = _recording(session, to_finish=False).folder

@@ -7,6 +7,8 @@ import asyncio
 from django.utils.translation import gettext as _
 
 from transcription import access
+from transcription.audit.actors import acting, actor_of_socket
+from transcription.audit.recording import record_watching
 from transcription.errors import BadMessage, NotFound, StorageUnavailable, TranscriptionError
 from transcription.live_database import DATABASE_ERRORS, READ_TIMEOUT_S
 from transcription.principals import Principal
@@ -33,7 +35,9 @@ class SubscriptionConsumer(ViewerSocket):
     def check(self, principal: Principal) -> None:
         self._options = parse_options(self.scope.get("query_string", b"").decode("latin-1"))
         access.require_scope(principal, Scope.SESSIONS_READ)
-        access.get_session(self._session_id, principal, access.visible_sessions(principal))
+        session = access.get_session(self._session_id, principal, access.visible_sessions(principal))
+        with acting(actor_of_socket(principal, self.scope)):
+            record_watching(session)
 
     async def tell(self) -> None:
         assert self._principal is not None  # noqa: S101 - authenticated before

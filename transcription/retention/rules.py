@@ -1,0 +1,46 @@
+"""What a rule matches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce, Now
+
+from speechsite.config import Config
+from transcription.metadata_index import has_pair
+from transcription.models import TranscriptionSession
+from transcription.retention.models import RetentionRule
+
+State = TranscriptionSession.State
+ENDED = (State.COMPLETED, State.INTERRUPTED, State.FAILED)
+SETTING = "RETAIN_SESSIONS_DAYS"
+
+
+def standing_rules(config: Config) -> list[RetentionRule]:
+    """Those of the database that are enabled, and the setting's. Audio by RETAIN_AUDIO_DAYS goes by recording/."""
+    rules = list(RetentionRule.objects.filter(enabled=True).order_by("name"))
+    if config.retain_sessions_days:
+        rules.append(RetentionRule(name=SETTING, after_days=config.retain_sessions_days))
+    return rules
+
+
+def expired(rule: RetentionRule) -> QuerySet[TranscriptionSession]:
+    """Sessions that a rule takes now, the oldest first. Neither protected ones nor any that has not ended."""
+    before = Now() - timedelta(days=rule.after_days)
+    found = TranscriptionSession.objects.filter(
+        # No session ends before it is made; this one has an index.
+        state__in=ENDED,
+        created_at__lt=before,
+        protection=None,
+    ).alias(end=Coalesce(F("ended_at"), F("created_at")))
+    found = found.filter(end__lt=before)
+    if rule.language:
+        found = found.filter(language__iexact=rule.language)
+    if rule.api_key_id is not None:
+        found = found.filter(api_key_id=rule.api_key_id)
+    if rule.metadata_key:
+        found = found.filter(has_pair(rule.metadata_key, rule.metadata_value))
+    if rule.takes == RetentionRule.Takes.AUDIO:
+        found = found.filter(recording__state__in=("complete", "partial", "failed"))
+    return found.order_by("created_at", "pk")
