@@ -13,6 +13,8 @@ TAGS = {
     "sessions": "Sessions and their transcripts.",
     "review": "Correcting the transcript of a session that has ended, and notes on it.",
     "webhooks": "Addresses that are told of what happens.",
+    "file jobs": "Whole files, transcribed while nobody waits.",
+    "tokens": "What opens one socket, for a browser that shall not have the key.",
 }
 SECURITY = {
     "BearerKey": "`Authorization: Bearer KEY`, with an API key.",
