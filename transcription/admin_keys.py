@@ -20,6 +20,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from transcription import services
 from transcription.admin_display import format_duration
 from transcription.key_models import default_scopes
 from transcription.keys import why_unusable
@@ -171,7 +172,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         if "confirmed" not in request.POST:
             return self._ask_before_revoking(request, good)
         for key in good:
-            if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()):
+            if services.revoke_key(key):
                 self.log_change(request, key, _("Revoked."))
         text = ngettext("%(count)d key is revoked.", "%(count)d keys are revoked.", len(good))
         self.message_user(request, text % {"count": len(good)}, messages.SUCCESS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from transcription.database_threads import TooManyJobs
 from transcription.live_rows import Row
@@ -29,14 +29,21 @@ def read_detached_rows() -> dict[str, Row]:
     return _read_rows(State.DETACHED)
 
 
+def read_newest_rows(limit: int) -> dict[str, Row]:
+    """Rows of the newest sessions in any state, by id."""
+    return _rows(TranscriptionSession.objects.all(), limit)
+
+
 def _read_rows(*states: str) -> dict[str, Row]:
+    return _rows(TranscriptionSession.objects.filter(state__in=states), MAX_ROWS)
+
+
+def _rows(sessions: QuerySet[TranscriptionSession], limit: int) -> dict[str, Row]:
     newest = TranscriptSegment.objects.filter(session=OuterRef("pk")).order_by("-index")
-    sessions = (
-        TranscriptionSession.objects.filter(state__in=states)
-        .select_related("owner", "api_key", "worker")
-        .annotate(final_text=Subquery(newest.values("text")[:1]))[:MAX_ROWS]
+    found = sessions.select_related("owner", "api_key", "worker").annotate(
+        final_text=Subquery(newest.values("text")[:1])
     )
-    return {session.public_id: _row(session) for session in sessions}
+    return {session.public_id: _row(session) for session in found[:limit]}
 
 
 def _row(session: Any) -> Row:
@@ -59,5 +66,5 @@ def _row(session: Any) -> Row:
         "level": None,
         "backlog_ms": None,
         "latency_ms": None,
-        "audio_ms": session.committed_ms,
+        "audio_ms": session.audio_ms if session.has_ended else session.committed_ms,
     }

@@ -1,4 +1,4 @@
-"""What pages, the HTTP API and the admin do to sessions. Plain functions for threads that may wait."""
+"""What pages, the HTTP API, the admin and commands do to sessions and keys. Functions for threads that may wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session,
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
 from transcription.errors import NotFound, SessionTaken, TooFast
-from transcription.models import TranscriptionSession
+from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.principals import Principal
 from transcription.recording.parts import PartFolder
@@ -172,6 +172,15 @@ def _check_deletable(row: TranscriptionSession) -> None:
     if row.is_live:
         raise SessionTaken(_("The session is live. Stop it before you delete it."), reason="session_live")
     check_not_protected(row)
+
+
+def revoke_key(key: ApiKey) -> bool:
+    """Take a key back for good. Returns whether it was not before."""
+    with transaction.atomic():
+        is_news = ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()) > 0
+        if is_news:
+            record(AuditEvent.What.REVOKED, key, name=key.name)
+    return is_news
 
 
 def _ended(state: str, reason: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import NotFound
 from transcription.models import TranscriptionSession
 from transcription.review import locks
@@ -152,6 +154,7 @@ class Editing:
             items=items,
             item_count=len(items),
         )
+        record(AuditEvent.What.EDITED, self.session, kind=kind.value, change=number, segments=len(items))
         self.review.version = number
         self.review.changed_at = timezone.now()
         self.review.save(update_fields=["version", "changed_at"])

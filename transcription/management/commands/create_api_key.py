@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentParser, ArgumentTypeError
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from transcription.key_models import MAX_LIMIT
+from transcription.management.moments import moment_of
 from transcription.models import ApiKey
 from transcription.scopes import DEFAULT_SCOPES, Scope
-
-UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-LENGTH_OF_TIME = re.compile(r"([1-9]\d{0,4})([hdw])")
 
 
 class Command(BaseCommand):
@@ -94,17 +90,7 @@ def _limit(text: str) -> int:
 def _moment(text: str) -> datetime:
     """When a key shall expire: a length of time from now, a day (at its beginning), or a moment, of the site's zone."""
     now = timezone.now()
-    if match := LENGTH_OF_TIME.fullmatch(text):
-        return now + timedelta(**{UNITS[match[2]]: int(match[1])})
-    try:
-        day = parse_date(text)
-        moment = datetime.combine(day, time()) if day is not None else parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise ArgumentTypeError(f"{text!r} is neither a length of time such as 90d nor a date such as 2027-01-31")
-    if timezone.is_naive(moment):
-        moment = timezone.make_aware(moment)
+    moment = moment_of(text, from_now=1)
     if moment <= now:
         raise ArgumentTypeError(f"{text} is over already")
     return moment

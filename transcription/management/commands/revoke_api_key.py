@@ -6,10 +6,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models.functions import Now
 
+from transcription.audit.actors import acting, command
 from transcription.key_models import KEY_START
 from transcription.models import ApiKey
+from transcription.services import revoke_key
 
 
 class Command(BaseCommand):
@@ -34,5 +35,6 @@ class Command(BaseCommand):
         if not good:
             self.stdout.write(f"{found[0]} was revoked before.")
             return
-        ApiKey.objects.filter(pk=good[0].pk, revoked_at=None).update(revoked_at=Now())
+        with acting(command("revoke_api_key")):
+            revoke_key(good[0])
         self.stdout.write(f"{good[0]} is revoked.")
