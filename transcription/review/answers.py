@@ -119,9 +119,13 @@ class NewsAnswer(ReviewFacts):
 
 class ChangeAnswer(Schema):
     """What a change did. version: of the review, which is also the number of the entry in the history; the same as
-    before if there was nothing to change. segments: those that are new or different; removed: ids that are no more."""
+    before if there was nothing to change. segments: those that are new or different; removed: ids that are no more.
+
+    is_all: false where they are too many to tell; then read the transcript again.
+    """
 
     version: int
+    is_all: bool
     segments: list[ReviewSegment]
     removed: list[str]
 

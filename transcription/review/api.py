@@ -292,8 +292,11 @@ def _locks(request: HttpRequest, session: TranscriptionSession) -> list[LockAnsw
 
 
 def _answer(session: TranscriptionSession, done: Done) -> ChangeAnswer:
+    if len(done.segments) + len(done.removed) > reading.MAX_NEWS_SEGMENTS:
+        return ChangeAnswer(version=done.version, is_all=False, segments=[], removed=[])
     return ChangeAnswer(
         version=done.version,
+        is_all=True,
         segments=[ReviewSegment.of(found) for found in readings_of(session, done.segments)],
         removed=list(map(str, done.removed)),
     )

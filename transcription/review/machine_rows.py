@@ -6,10 +6,11 @@ has none. Each row keeps its own history besides.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import connections, router
 from django.db.models import Q
 
 from transcription.corrections import keep_machine_versions
@@ -50,8 +51,15 @@ def follow(session: TranscriptionSession, indexes: Collection[int], *, user_id: 
             # Without it the user of the current request would be put down where a key did it.
             row._history_user = user
         stored = [row for row, _values in changed]
-        TranscriptSegment.objects.bulk_update(stored, FIELDS)
+        _write(stored)
         TranscriptSegment.history.bulk_history_create(stored, update=True, default_change_reason=reason)
+
+
+def _write(rows: Sequence[TranscriptSegment]) -> None:
+    """One statement for each: bulk_update() takes ten times as long to write its own, and others wait meanwhile."""
+    sql = f"UPDATE {TranscriptSegment._meta.db_table} SET text = %s, speaker = %s, reviewed = %s WHERE id = %s"  # noqa: S608
+    with connections[router.db_for_write(TranscriptSegment)].cursor() as cursor:
+        cursor.executemany(sql, [(row.text, row.speaker, row.reviewed, row.pk) for row in rows])
 
 
 def _values(beginning: list[Passage], row: TranscriptSegment) -> list[Any]:
