@@ -21,7 +21,7 @@ from transcription.jobs.kinds import Lease, Outcome
 from transcription.jobs.leases import LeaseLost
 from transcription.jobs.runner import retry_s
 from transcription.models import TranscriptionSession
-from transcription.recording.joining import Orders
+from transcription.recording.joining import NO_ROOM_STATUS, Orders
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import Part, PartFolder
 from transcription.recording.plan import is_within, missing
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 # A writer that lives has written everything within this after the end of its session.
 SETTLED_AFTER_S = 30.0
 LOOK_AGAIN_AFTER_S = 1.0
+NO_ROOM_WAIT_S = 30.0
 JOIN_TIMEOUT_S = 1800.0
 STORE_TIMEOUT_S = 1800.0
 MAX_ATTEMPTS = 8
@@ -39,6 +40,10 @@ MAX_ERROR_CHARACTERS = 300
 
 State = SessionRecording.State
 SessionState = TranscriptionSession.State
+
+
+class NoRoom(Exception):
+    """The disk is full."""
 
 
 class JoiningKind:
@@ -70,7 +75,10 @@ class JoiningKind:
         orders = Orders(
             str(self._folder.path), row.folder, session.encoding, session.sample_rate_hz, session.channels, self._kind
         )
-        joined = await _joined(orders)
+        try:
+            joined = await _joined(orders)
+        except NoRoom:
+            return Outcome(due_in_s=NO_ROOM_WAIT_S, is_an_attempt=False)
         if joined is None:
             if row.attempts < MAX_ATTEMPTS:
                 return Outcome(due_in_s=retry_s(row.attempts))
@@ -135,7 +143,7 @@ def _delete_unowned(key: int, name: str) -> None:
 
 
 async def _joined(orders: Orders) -> dict[str, Any] | None:
-    """What the program that joins says of its file; None, and logged, where it failed."""
+    """What the program that joins says of its file; None, and logged, where it failed. Raises NoRoom."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -157,6 +165,9 @@ async def _joined(orders: Orders) -> dict[str, Any] | None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+    if process.returncode == NO_ROOM_STATUS:
+        log.warning("recording_waits_for_room", folder=orders.folder)
+        raise NoRoom
     if process.returncode != 0:
         lines = errors.decode(errors="replace").strip().splitlines() or [""]
         log.warning("recording_not_joined", folder=orders.folder, error=lines[-1][:MAX_ERROR_CHARACTERS])

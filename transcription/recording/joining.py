@@ -22,7 +22,7 @@ import numpy as np
 from transcription.audio import AudioFormat, Encoding
 from transcription.file_audio import SAMPLE_RATE_HZ, FileAudioError, decode, rechunk
 from transcription.levels import ALAW_SAMPLES, MULAW_SAMPLES
-from transcription.recording.parts import Part, PartFolder
+from transcription.recording.parts import NO_ROOM, Part, PartFolder
 from transcription.recording.peaks import PeakMeter
 from transcription.recording.plan import missing
 from transcription.recording.reading import read
@@ -31,6 +31,8 @@ from transcription.recording.wav import build_header
 Kind = Literal["wav", "flac", "ogg", "webm"]
 
 NICENESS = 5
+# What it ends with where the disk is full: that passes.
+NO_ROOM_STATUS = 75
 FLAC_FRAME_SAMPLES = 4096
 HASH_BLOCK_BYTES = 1024 * 1024
 # What compressed audio begins with.
@@ -73,7 +75,12 @@ class Joined:
 def main() -> None:
     orders = Orders(**json.loads(sys.argv[1]))
     os.nice(NICENESS)
-    print(json.dumps(dataclasses.asdict(join(orders))))
+    try:
+        print(json.dumps(dataclasses.asdict(join(orders))))
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        sys.exit(NO_ROOM_STATUS)
 
 
 def join(orders: Orders) -> Joined:

@@ -7,6 +7,7 @@ but the folder is needed to put them together. Names are made here alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from typing import BinaryIO, cast
 from speechsite.config import Config
 
 FOLDER_NAME = re.compile(r"(\d{1,19})-[0-9]{20}")
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PART_NAME = re.compile(r"(\d{15})-(\d{10})\.part")
 
 
@@ -61,13 +63,13 @@ class PartFolder:
     def open_new(self, folder: str, start: int, epoch: int) -> BinaryIO:
         """A new part, unbuffered; one that was begun under this name is begun anew. Raises OSError."""
         path = self._session(folder)
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make()
         path.mkdir(mode=0o700, exist_ok=True)
         return cast(BinaryIO, open(path / f"{start:015d}-{epoch:010d}.part", "wb", buffering=0, opener=_private))
 
     def has_room(self) -> bool:
         """Whether recordings may grow. Raises OSError."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make()
         return self._free_bytes(self.path) >= self._min_free_bytes
 
     def parts(self, folder: str) -> list[Part]:
@@ -98,6 +100,11 @@ class PartFolder:
     def joined_path(self, folder: str) -> Path:
         """Where the file is made of the parts before it goes into the storage."""
         return self._session(folder) / "joined"
+
+    def _make(self) -> None:
+        # A mode is that of the last folder alone.
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, exist_ok=True)
 
     def _session(self, folder: str) -> Path:
         if not FOLDER_NAME.fullmatch(folder):

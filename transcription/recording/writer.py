@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import structlog
 
 from transcription import metrics
 from transcription.audio import AudioFormat
-from transcription.recording.parts import PartFolder
+from transcription.recording.parts import NO_ROOM, PartFolder
 from transcription.recording.tape import Budget, Problem, Tape
 
 log = structlog.get_logger(__name__)
@@ -21,7 +20,6 @@ WRITE_EVERY_S = 0.5
 # Asking how much room the disk has costs a system call.
 LOOK_FOR_ROOM_EVERY = 10
 JOIN_TIMEOUT_S = 5.0
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class TapeWriter:
