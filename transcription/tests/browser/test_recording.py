@@ -10,13 +10,22 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from speechsite.tests.served import Served
+from speechsite.tests.served import Served, wait_for
 from transcription.tests.browser.conftest import OPERATOR, Watch, check, insecure_url, screenshot
 from transcription.tests.speech_clips import SPEECH_FOLDER
 
 SPOKEN_TIMEOUT_MS = 30_000
 # Words of the clip that the small model of the tests gets right each time.
 EXPECTED_WORDS = ("fellow", "country", "for you")
+
+# Resolves once something of it was played.
+PLAY = """url => new Promise((resolve, reject) => {
+  const audio = new Audio(url);
+  audio.muted = true;
+  audio.addEventListener("error", () => reject(new Error(audio.error.message)));
+  audio.addEventListener("timeupdate", () => audio.currentTime > 0.2 && resolve(audio.currentTime));
+  audio.play().catch(reject);
+})"""
 
 OpenPage = Callable[..., Page]
 
@@ -104,6 +113,26 @@ def test_an_operator_stops_a_recording_and_the_speaker_reads_why(
     expect(page.locator("[data-notice]")).to_contain_text("The hall closes at nine.", timeout=SPOKEN_TIMEOUT_MS)
     expect(page.locator("[data-saved]")).to_be_visible()
     screenshot(page, "record-stopped-by-operator-1360-light")
+
+
+def test_audio_that_is_to_be_kept_is_heard_while_it_is_spoken_and_afterwards(
+    open_page: OpenPage, speaking_browser: Browser
+) -> None:
+    console = open_page("/console/", person=OPERATOR)
+    page = open_page("/", by=speaking_browser)
+    page.locator("[data-settings] summary").click()
+    page.get_by_label("Keep audio").check()
+    check(page, "record-settings", 1360, "light")
+    record_button(page)
+    row = console.locator("[data-rows] [data-open]").first
+    session_id = (row.get_attribute("href") or "").rstrip("/").rpartition("/")[2]
+    expect(page.locator("[data-timer]")).to_have_text("00:05", timeout=SPOKEN_TIMEOUT_MS)
+    assert page.evaluate(PLAY, f"/api/v1/sessions/{session_id}/audio?live=true") > 0
+    record_button(page)
+    expect(page.locator("[data-saved]")).to_be_visible(timeout=SPOKEN_TIMEOUT_MS)
+    address = f"/api/v1/sessions/{saved_id(page)}/audio"
+    wait_for(lambda: page.request.get(address).status == 200, "the recording is joined", SPOKEN_TIMEOUT_MS / 1000)
+    assert page.evaluate(PLAY, address) > 0
 
 
 def test_a_pause_sends_nothing_and_ends_with_continue(open_page: OpenPage, speaking_browser: Browser) -> None:
