@@ -20,7 +20,7 @@ from django.db import models
 from django.db.models import Avg, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.forms import ModelForm, Textarea
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -43,9 +43,10 @@ from transcription.admin_display import (
 from transcription.admin_filters import ConfidenceFilter, DialectFilter, EditedFilter, ErrorFilter
 from transcription.admin_lists import MAX_FOUND, CappedListMixin, SegmentList
 from transcription.audit.recording import record_exports
-from transcription.corrections import keep_machine_version
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import TranscriptionSession, TranscriptSegment, Worker
+from transcription.review.admin_edits import correct
+from transcription.review.errors import ReviewRefused
 from transcription.search import search_segments, search_sessions
 
 ROWS_PER_PAGE = 50
@@ -442,8 +443,23 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
         stored = TranscriptSegment.objects.get(pk=obj.pk)
         if all(getattr(obj, field) == getattr(stored, field) for field in self.EDITABLE):
             return
-        keep_machine_version(stored)
-        super().save_model(request, obj, form, change)
+        try:
+            correct(obj, request.user)
+        except ReviewRefused as error:
+            request.correction_refused = True  # type: ignore[attr-defined]  # for log and message below
+            self.message_user(request, error.message, messages.ERROR)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        if not getattr(request, "correction_refused", False):
+            return super().log_change(request, obj, message)
+        return None
+
+    def response_change(self, request: HttpRequest, obj: TranscriptSegment) -> HttpResponse:
+        if getattr(request, "correction_refused", False):
+            # Not "was changed successfully".
+            return HttpResponseRedirect(request.get_full_path())
+        response: HttpResponse = super().response_change(request, obj)
+        return response
 
     def change_view(
         self,

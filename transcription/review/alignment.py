@@ -28,7 +28,7 @@ def matching_blocks(old: Sequence[str], new: Sequence[str]) -> list[Block]:
     tail = next((at for at in range(shorter - head) if old[-1 - at] != new[-1 - at]), shorter - head)
     blocks = [Block(0, 0, head)]
     middle_old, middle_new = old[head : len(old) - tail], new[head : len(new) - tail]
-    if len(middle_old) * len(middle_new) <= MAX_COMPARED:
+    if 0 < len(middle_old) * len(middle_new) <= MAX_COMPARED:
         matcher = difflib.SequenceMatcher(None, middle_old, middle_new, autojunk=False)
         blocks += [Block(head + i, head + j, size) for i, j, size in matcher.get_matching_blocks()]
     blocks.append(Block(len(old) - tail, len(new) - tail, tail))

@@ -36,18 +36,23 @@ def edit(
 ) -> Done:
     """Give a segment another text or speaker, or mark it; None leaves it. A segment that is edited is not reviewed."""
     with editing(session, author) as work:
-        passage = work.get(id, version, text)
-        edited = passage
-        if text is not None and text != passage.text:
-            edited = replace(edited, text=text, reviewed=False)
-        if speaker is not None:
-            edited = replace(edited, speaker=speaker)
-        if reviewed is not None:
-            edited = replace(edited, reviewed=reviewed)
-        kind = Kind.EDIT if edited.text != passage.text else Kind.CHECK
-        if kind == Kind.CHECK and edited.speaker != passage.speaker:
-            kind = Kind.SPEAKER
-        return work.apply(kind, {id: passage}, {id: edited})
+        return edit_passage(work, work.get(id, version, text), text=text, speaker=speaker, reviewed=reviewed)
+
+
+def edit_passage(
+    work: Editing, passage: Passage, *, text: str | None, speaker: str | None, reviewed: bool | None
+) -> Done:
+    edited = passage
+    if text is not None and text != passage.text:
+        edited = replace(edited, text=text, reviewed=False)
+    if speaker is not None:
+        edited = replace(edited, speaker=speaker)
+    if reviewed is not None:
+        edited = replace(edited, reviewed=reviewed)
+    kind = Kind.EDIT if edited.text != passage.text else Kind.CHECK
+    if kind == Kind.CHECK and edited.speaker != passage.speaker:
+        kind = Kind.SPEAKER
+    return work.apply(kind, {passage.id: passage}, {passage.id: edited})
 
 
 def split(session: TranscriptionSession, author: Author, id: PassageId, version: int, before: str, after: str) -> Done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ from dataclasses import dataclass
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _MARKS = "\u3000-\u303f\uff00-\uff0f\uff1a-\uff20"
 _WORD = re.compile(rf"[{_UNSPACED}][{_MARKS}]*|[^\s{_UNSPACED}]+")
+
+
+# Of the words of a language the few that are said all the time make most of a transcript.
+PLAIN_WORDS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ def split_words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+@functools.lru_cache(maxsize=PLAIN_WORDS_KEPT)
 def plain(word: str) -> str:
     """A word without case and punctuation, for telling corrections from what was heard."""
     return "".join(character for character in word.casefold() if character.isalnum()) or word

@@ -21,6 +21,10 @@ from django.utils import timezone
 from model_bakery import baker
 
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment, UsageDay, Worker
+from transcription.review import operations
+from transcription.review.authors import Author
+from transcription.review.models import ReviewChange
+from transcription.review.passages import PassageId
 from transcription.tests.rows import make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
@@ -334,6 +338,29 @@ def test_the_machines_version_can_be_restored_from_the_history(reviewer: Client)
     reviewer.post(address, {"text": "as heard", "speaker": "", "_save": "Revert"})
     segment.refresh_from_db()
     assert segment.text == "as heard"
+
+
+def test_a_correction_is_a_change_of_the_review(reviewer: Client) -> None:
+    segment = make_session("wreck a nice beach").segments.get()
+    correct(reviewer, segment, text="recognise speech")
+    change = ReviewChange.objects.get()
+    assert (change.kind, change.items[0]["is"]) == ("edit", {"text": "recognise speech"})
+
+
+def test_a_segment_that_the_review_joined_or_marked_reviewed_is_not_corrected_here(reviewer: Client) -> None:
+    session = make_session("one", "two")
+    author = Author(None, "nobody", "Nobody")
+    operations.merge(session, author, PassageId(1), 0, 0)
+    for segment in session.segments.all():
+        response = correct(reviewer, segment, text="else")
+        assert "split or joined in the review" in reviewer.get(response["Location"]).content.decode()
+    operations.restore(session, author, 1, 0)
+    operations.mark_reviewed(session, author, 2)
+    response = correct(reviewer, session.segments.get(index=0), text="else")
+    html = reviewer.get(response["Location"]).content.decode()
+    assert "marked reviewed" in html
+    assert "was changed successfully" not in html
+    assert [segment.text for segment in session.segments.order_by("index")] == ["one", "two"]
 
 
 def test_saving_without_a_change_writes_no_history(reviewer: Client) -> None:
