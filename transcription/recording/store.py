@@ -90,16 +90,35 @@ def tidy(folder: PartFolder, retain_days: int, now_s: float) -> bool:
             SessionRecording.objects.filter(pk=recording.pk).delete()
     old = _older_than(retain_days)[:MAX_DELETED_AT_ONCE] if retain_days else []
     for recording in old:
-        delete_audio(recording, folder, "retention")
+        _retire(recording, folder)
     _sweep(folder, now_s)
     return max(len(orphans), len(old)) < MAX_DELETED_AT_ONCE
 
 
+def _retire(recording: SessionRecording, folder: PartFolder) -> None:
+    # Here, for what is noted is noted of sessions, which are made from what stands here.
+    from transcription.audit.actors import Actor, acting
+    from transcription.audit.models import AuditEvent
+    from transcription.audit.recording import record
+
+    size_bytes, session = recording.size_bytes, recording.session
+    if delete_audio(recording, folder, "retention"):
+        with acting(Actor(AuditEvent.ActorKind.RULE, "RETAIN_AUDIO_DAYS")):
+            record(AuditEvent.What.DELETED_AUDIO, session, bytes=size_bytes, audio_s=recording.duration_ms // 1000)
+
+
 def _older_than(days: int) -> list[SessionRecording]:
     over = Now() - timedelta(days=days)
-    kept = SessionRecording.objects.filter(
-        state__in=(State.COMPLETE, State.PARTIAL, State.FAILED), finished_at__lt=over
-    ).defer("peaks")
+    kept = (
+        SessionRecording.objects.filter(
+            # What is protected stays with its audio.
+            state__in=(State.COMPLETE, State.PARTIAL, State.FAILED),
+            finished_at__lt=over,
+            session__protection=None,
+        )
+        .select_related("session")
+        .defer("peaks")
+    )
     return list(kept.order_by("finished_at")[:MAX_DELETED_AT_ONCE])
 
 

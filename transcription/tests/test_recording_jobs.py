@@ -20,6 +20,7 @@ from django.utils import timezone
 from speechsite.config import Config
 from transcription import services
 from transcription.audio import AudioFormat, Encoding
+from transcription.audit.models import AuditEvent
 from transcription.database_threads import DatabaseThreads
 from transcription.fake_riva.audio import spoken
 from transcription.file_audio import decode
@@ -32,6 +33,7 @@ from transcription.recording.join import JoiningKind
 from transcription.recording.joining import Orders, join
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import PartFolder, folder_name
+from transcription.retention.protecting import protect
 from transcription.tests.recording_folders import FOLDER, write_part
 from transcription.tests.rows import make_session
 
@@ -307,10 +309,22 @@ def test_audio_older_than_the_retention_period_goes_and_the_transcript_stays(fol
     assert store.tidy(folder, 30, time.time())
 
     assert (store.recordings().exists(old.name), store.recordings().exists(new.name)) == (False, True)
+    assert AuditEvent.objects.get(what="deleted_audio").actor == "RETAIN_AUDIO_DAYS"
     old.refresh_from_db()
     assert (old.state, old.reason, old.name, bytes(old.peaks)) == ("deleted", "retention", "", b"")
     assert old.deleted_at is not None
     assert TranscriptionSession.objects.get(recording=old).segments.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("storage")
+def test_a_protected_session_keeps_its_audio(folder: PartFolder) -> None:
+    recording = make_kept(folder, finished_at=Now() - timedelta(days=31))
+    protect(TranscriptionSession.objects.get(recording=recording), "evidence")
+
+    assert store.tidy(folder, 30, time.time())
+
+    assert store.recordings().exists(recording.name)
 
 
 @pytest.mark.django_db
