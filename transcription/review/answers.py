@@ -25,12 +25,14 @@ class ReviewWord(Schema):
 class ReviewSegment(Schema):
     """A segment as people see it. segment, last_segment: the machine's segments that it is of.
 
+    place: its order among those that begin in the same segment of the machine.
     asr_text: what was heard there. version: to send along with a change of it.
     """
 
     id: str
     segment: int
     last_segment: int
+    place: float
     start_ms: int
     end_ms: int
     text: str
@@ -59,6 +61,7 @@ class ReviewSegment(Schema):
             id=str(passage.id),
             segment=passage.index,
             last_segment=passage.last_index,
+            place=passage.place,
             start_ms=passage.start_ms,
             end_ms=passage.end_ms,
             text=passage.text,

@@ -8,7 +8,7 @@ from transcription.errors import TranscriptionError
 
 
 class ReviewRefused(TranscriptionError):
-    """The transcript is not open to changes: reason `not_ended`, `reviewed` or `segment_locked`."""
+    """The change cannot be made as things stand; see docs/review-api.md for the reasons."""
 
     code, default_reason = 4409, "not_ended"
 

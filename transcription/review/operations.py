@@ -15,6 +15,7 @@ from transcription.models import TranscriptionSession
 from transcription.review import changes, locks, replacing, splitting
 from transcription.review.authors import Author
 from transcription.review.editing import Done, Editing, Kind, editing
+from transcription.review.errors import ReviewRefused
 from transcription.review.models import EditLock, ReviewChange
 from transcription.review.passages import Passage, PassageId
 from transcription.review.reading import find_change
@@ -65,7 +66,7 @@ def split(session: TranscriptionSession, author: Author, id: PassageId, version:
         try:
             left, right = splitting.split(work.reading(passage), before, after, siblings=work.siblings(passage))
         except splitting.NoRoom:
-            raise BadConfig(_("This segment cannot be split any further here.")) from None
+            raise ReviewRefused(_("This segment cannot be split any further here."), reason="no_room") from None
         return work.apply(Kind.SPLIT, {id: passage}, {left.id: left, right.id: right})
 
 
@@ -82,7 +83,7 @@ def merge(
         passage = work.get(id, version, text)
         previous = work.before(passage)
         if previous is None:
-            raise BadConfig(_("There is no segment before this one."), field="segment_id")
+            raise ReviewRefused(_("There is no segment before this one."), reason="nothing_before")
         if previous.version != previous_version:
             raise work.conflict(previous, text)
         merged = splitting.merge(previous, passage, text)
@@ -188,4 +189,4 @@ def _set_state(work: Editing, kind: Kind) -> Done:
 def _check_length(passage: Passage) -> None:
     if len(passage.text) > MAX_TEXT_CHARACTERS:
         message = _("Segment %(id)s would have more than %(limit)d characters.")
-        raise BadConfig(message % {"id": passage.id, "limit": MAX_TEXT_CHARACTERS}, field="text")
+        raise ReviewRefused(message % {"id": passage.id, "limit": MAX_TEXT_CHARACTERS}, reason="too_long")

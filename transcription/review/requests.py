@@ -21,15 +21,20 @@ MAX_HISTORY = 100
 MAX_DOUBTFUL = 1000
 
 
-def _text(limit: int, least: int = 0) -> Any:
+# What has a character that is no white space.
+WITH_A_WORD = r"^[^\x00]*[^\s\x00][^\x00]*$"
+
+
+def _text(limit: int, least: int = 0, pattern: str = NO_NUL) -> Any:
     """A text as JSON schemas can say it: without NUL."""
-    schema: dict[str, Any] = {"type": "string", "maxLength": limit, "pattern": NO_NUL}
+    schema: dict[str, Any] = {"type": "string", "maxLength": limit, "pattern": pattern}
     if least:
         schema["minLength"] = least
     return StringConstraints(max_length=limit, min_length=least), WithJsonSchema(schema)
 
 
 SegmentText = Annotated[str, *_text(MAX_TEXT_CHARACTERS)]
+PartText = Annotated[str, *_text(MAX_TEXT_CHARACTERS, least=1, pattern=WITH_A_WORD)]
 SpeakerName = Annotated[str, *_text(MAX_SPEAKER_CHARACTERS)]
 SearchedText = Annotated[str, *_text(MAX_FIND_CHARACTERS, least=1)]
 ReplacingText = Annotated[str, *_text(MAX_FIND_CHARACTERS)]
@@ -41,6 +46,12 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_whole(cls, value: Any) -> Any:
+        """JSON has one kind of number: 3.0 is an integer."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
     @model_validator(mode="after")
     def _is_storable(self) -> Any:
@@ -61,8 +72,8 @@ class SplitRequest(_Request):
     """before, after: the texts of the two parts, with at least one word each."""
 
     version: Version
-    before: SegmentText
-    after: SegmentText
+    before: PartText
+    after: PartText
 
 
 class MergeRequest(_Request):

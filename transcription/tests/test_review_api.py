@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -290,9 +292,8 @@ def test_figures_and_doubtful_words(page: Page, session: TranscriptionSession) -
         ("PATCH", "/segments/0", {"version": "0"}, "version"),
         ("PATCH", "/segments/0", {"version": 0, "words": []}, "words"),
         ("PATCH", "/segments/x", {"version": 0}, "segment_id"),
-        ("POST", "/segments/0/split", {"version": 0, "before": " ", "after": "x"}, "before"),
-        ("POST", "/segments/0/split", {"version": 0, "before": "x", "after": ""}, "after"),
-        ("POST", "/segments/0/merge", {"version": 0, "previous_version": 0}, "segment_id"),
+        ("POST", "/segments/0/split", {"version": 0, "before": "", "after": "x"}, "before"),
+        ("POST", "/segments/0/split", {"version": 0, "before": "x", "after": " \n"}, "after"),
         ("POST", "/replace", {"version": 0, "find": "", "replace": "x"}, "find"),
         ("GET", "?limit=0", None, "limit"),
         ("GET", "?from=-1", None, "from"),
@@ -309,9 +310,14 @@ def test_what_is_wrong_is_refused_and_named(page: Page, method: str, path: str, 
 def test_texts_do_not_grow_beyond_their_limit(page: Page) -> None:
     page.edit("0", text="a" * 9999)
     page.edit("1", text="b" * 9999)
-    page.ask("POST", "/segments/1/merge", {"version": 2, "previous_version": 1}, status=422)
-    page.ask("POST", "/replace", {"version": 2, "find": "a", "replace": "aa"}, status=422)
+    page.ask("POST", "/segments/1/merge", {"version": 2, "previous_version": 1}, status=409)
+    page.ask("POST", "/replace", {"version": 2, "find": "a", "replace": "aa"}, status=409)
     assert page.read()["version"] == 2
+
+
+def test_the_first_segment_has_none_to_be_joined_to(page: Page) -> None:
+    answer = page.ask("POST", "/segments/0/merge", {"version": 0, "previous_version": 0}, status=409)
+    assert answer["reason"] == "nothing_before"
 
 
 def test_there_is_no_segment_and_no_entry_of_that_name(page: Page) -> None:
@@ -409,3 +415,26 @@ def test_a_long_session_costs_no_more_queries_to_edit(page: Page, session: Trans
     assert queries("POST", "/speakers", {"version": 3, "speaker": "", "name": "Anna"}) < 100
     assert queries("POST", "/replace", {"version": 4, "find": "more", "replace": "less"}) < 100
     assert session.segments.filter(text="some less words", speaker="Anna").count() == 500
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_who_edit_the_same_version_at_once_one_wins(session: TranscriptionSession) -> None:
+    racers = 4
+    pages = [Page(login("view_captions", "change_transcriptsegment"), session) for _racer in range(racers)]
+    together = threading.Barrier(racers, timeout=60)
+
+    def race(number: int) -> int:
+        try:
+            together.wait()
+            body = json.dumps({"version": 0, "text": f"text {number}"})
+            address = f"{pages[number].path}/segments/0"
+            return pages[number].client.patch(address, body, content_type="application/json").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(racers) as threads:
+        statuses = list(threads.map(race, range(racers)))
+    assert sorted(statuses) == [200, 409, 409, 409]
+    winner = statuses.index(200)
+    assert pages[0].texts()[0] == ("0", f"text {winner}")
+    assert [change.number for change in ReviewChange.objects.all()] == [1]
