@@ -13,6 +13,8 @@ permission:
     listen_transcriptionsession            hear what they may read of others, live too
     delete_transcriptionsession            delete sessions of others
     change_transcriptsegment               with view_captions: review transcripts of others
+    retention.add_protection               protect sessions of others from deletion
+    retention.delete_protection            end protections that others made
 
 Whoever may read the text of a session may put notes on it, and change their own; who may review it, everybody's.
 
@@ -46,6 +48,7 @@ from transcription.webhooks.models import WebhookEndpoint
 
 if TYPE_CHECKING:
     from transcription.principals import Principal
+    from transcription.retention.models import Protection
 
 Who: TypeAlias = "Principal | User | AnonymousUser"
 
@@ -65,6 +68,8 @@ class Permission(StrEnum):
     LISTEN = "transcription.listen_transcriptionsession"
     DELETE = "transcription.delete_transcriptionsession"
     REVIEW = "transcription.change_transcriptsegment"
+    PROTECT = "retention.add_protection"
+    UNPROTECT = "retention.delete_protection"
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
@@ -116,6 +121,11 @@ def deletable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
     return _sessions(who, [{Permission.DELETE}])
 
 
+def protectable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
+    """Sessions that may be protected from deletion."""
+    return _sessions(who, [{Permission.PROTECT}])
+
+
 def visible_jobs(who: Who) -> QuerySet[FileJob]:
     """File jobs that may be seen: one's own, and all by who may see every session."""
     user = _user(who)
@@ -165,6 +175,21 @@ def may_review(who: Who, session: TranscriptionSession) -> bool:
 
 def may_delete(who: Who, session: TranscriptionSession) -> bool:
     return deletable_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_protect(who: Who, session: TranscriptionSession) -> bool:
+    return protectable_sessions(who).filter(pk=session.pk).exists()
+
+
+def may_unprotect(who: Who, protection: Protection) -> bool:
+    """By who made it, and by who looks after all of them: not by the owner, from whom it may be meant to protect."""
+    user = _user(who)
+    if _has_all(user, {Permission.UNPROTECT}):
+        return True
+    if user is not None:
+        return user.is_authenticated and user.is_active and user.pk == protection.user_id
+    # Who comes without an account has no name but this.
+    return not isinstance(who, (User, AnonymousUser)) and who.kind == "local" and protection.protected_by == who.label
 
 
 def may_watch_live(who: Who) -> bool:

@@ -45,6 +45,7 @@ from transcription.admin_lists import MAX_FOUND, CappedListMixin, SegmentList
 from transcription.audit.recording import record_exports
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import TranscriptionSession, TranscriptSegment, Worker
+from transcription.retention.protecting import reasons_of
 from transcription.review.admin_edits import correct
 from transcription.review.errors import ReviewRefused
 from transcription.search import search_segments, search_sessions
@@ -285,10 +286,14 @@ class TranscriptionSessionAdmin(CappedListMixin, admin.ModelAdmin):
         self, objs: Any, request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
         """What a deletion takes along, told in seconds and segments instead of thousands of lines."""
-        told, live, segments = [], [], 0
+        told, kept, segments = [], [], 0
+        protections = reasons_of(session.pk for session in objs)
         for session in objs:
             if session.is_live:
-                live.append(_("%(session)s is live. Stop it before you delete it.") % {"session": session})
+                kept.append(_("%(session)s is live. Stop it before you delete it.") % {"session": session})
+            if session.pk in protections:
+                reason = {"session": session, "reason": protections[session.pk]}
+                kept.append(_("%(session)s is protected: %(reason)s") % reason)
             told.append(
                 _("%(session)s: %(seconds)d s of audio, %(segments)d segments")
                 % {
@@ -303,7 +308,7 @@ class TranscriptionSessionAdmin(CappedListMixin, admin.ModelAdmin):
             str(TranscriptSegment._meta.verbose_name_plural): segments,
         }
         allowed = self.has_delete_permission(request)
-        return told, counts, set() if allowed else {str(self.opts.verbose_name)}, live
+        return told, counts, set() if allowed else {str(self.opts.verbose_name)}, kept
 
     def delete_model(self, request: HttpRequest, obj: TranscriptionSession) -> None:
         services.delete_session(obj)

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from transcription import live_pages, views
 from transcription.api_page import api_page, document, example_file
+from transcription.retention import views as retention
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.record, name="record"),
@@ -23,6 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/sessions/<slug:public_id>/export.<str:format>", views.session_export, name="session_export"),
     path("console/sessions/<slug:public_id>/stop/", views.session_stop, name="session_stop"),
     path("console/sessions/<slug:public_id>/delete/", views.session_delete, name="session_delete"),
+    path("console/sessions/<slug:public_id>/protect/", retention.session_protect, name="session_protect"),
+    path("console/sessions/<slug:public_id>/unprotect/", retention.session_unprotect, name="session_unprotect"),
     path("login/", views.LogIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
 ]

@@ -42,6 +42,7 @@ from transcription.options import TranscriptionConfig
 from transcription.page_words import TONES, end_in_words
 from transcription.principals import Principal
 from transcription.process import get_process
+from transcription.retention.protecting import is_protected
 from transcription.riva.offer import ANY_LANGUAGE, RivaModel
 from transcription.scopes import Scope
 from transcription.session_list import (
@@ -223,7 +224,7 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "may_read": may_read,
         "may_stop": access.may_stop(principal, found),
         "may_export": may_read and access.may_export(principal, found),
-        "may_delete": access.may_delete(principal, found),
+        "may_delete": access.may_delete(principal, found) and not is_protected(found),
         "events_path": f"{get_config().api_v1_str}/sessions/{found.public_id}/events",
         "formats": list(CONTENT_TYPES),
         **(_transcript_part(found, request.GET.get("part", "")) if may_read else {}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -53,6 +55,16 @@ def unprotect(session: TranscriptionSession) -> bool:
         record(What.UNPROTECTED, session, reason=protection.reason, protected_by=protection.protected_by)
         protection.delete()
     return True
+
+
+def is_protected(session: TranscriptionSession) -> bool:
+    return Protection.objects.filter(session_id=session.pk).exists()
+
+
+def reasons_of(session_keys: Iterable[int]) -> dict[int, str]:
+    """Why each of these is protected; those that are not are left out."""
+    found = Protection.objects.filter(session__in=list(session_keys))
+    return dict(found.values_list("session_id", "reason"))
 
 
 def check_not_protected(session: TranscriptionSession) -> None:

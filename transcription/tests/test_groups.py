@@ -1,4 +1,4 @@
-"""The three groups that a migration makes."""
+"""The groups that migrations make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ from transcription.tests.rows import make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 
-migration = import_module("transcription.migrations.0002_groups")
+migrations = [
+    import_module("transcription.migrations.0002_groups"),
+    import_module("transcription.retention.migrations.0002_groups"),
+]
+
+SESSIONS = {f"{verb}_transcriptionsession" for verb in ("view", "stop", "change", "export", "listen", "delete")} | {
+    "view_live",
+    "view_captions",
+}
+SEGMENTS = {"view_transcriptsegment", "change_transcriptsegment"}
+DELIVERIES = {"view_webhookendpoint", "view_webhookdelivery", "resend_webhookdelivery"}
 
 EXPECTED = {
     "Viewer": {"view_live", "view_transcriptionsession"},
@@ -23,6 +33,8 @@ EXPECTED = {
         "view_transcriptionsession",
         "view_captions",
         "stop_transcriptionsession",
+        "listen_transcriptionsession",
+        *DELIVERIES,
     },
     "Reviewer": {
         "view_transcriptionsession",
@@ -30,7 +42,15 @@ EXPECTED = {
         "view_transcriptsegment",
         "change_transcriptsegment",
         "export_transcriptionsession",
+        "listen_transcriptionsession",
     },
+    "Manager": SESSIONS
+    | SEGMENTS
+    | DELIVERIES
+    | {f"{verb}_apikey" for verb in ("view", "add", "change", "delete")}
+    | {f"{verb}_webhookendpoint" for verb in ("add", "change", "delete")}
+    | {f"{verb}_retentionrule" for verb in ("view", "add", "change", "delete")}
+    | {"add_protection", "delete_protection", "view_tombstone", "view_auditevent", "view_usageday", "view_worker"},
 }
 
 
@@ -40,10 +60,16 @@ class Editor:
     connection = connection
 
 
+def make_groups() -> None:
+    first, second = migrations
+    first.create_groups(apps, Editor)
+    second.add_permissions(apps, Editor)
+
+
 @pytest.fixture
 def _groups() -> None:
     """Tests that empty the tables may have run on this database before."""
-    migration.create_groups(apps, Editor)
+    make_groups()
 
 
 def permissions_of(name: str) -> set[str]:
@@ -59,14 +85,14 @@ def test_each_group_has_exactly_its_permissions(name: str) -> None:
 @pytest.mark.usefixtures("_groups")
 def test_making_them_again_changes_nothing() -> None:
     before = (Group.objects.count(), Permission.objects.count())
-    migration.create_groups(apps, Editor)
+    make_groups()
     assert (Group.objects.count(), Permission.objects.count()) == before
 
 
 def test_groups_are_made_on_a_database_whose_permissions_are_not_there_yet() -> None:
     Permission.objects.all().delete()
     Group.objects.all().delete()
-    migration.create_groups(apps, Editor)
+    make_groups()
     assert {name: permissions_of(name) for name in EXPECTED} == EXPECTED
 
 
@@ -74,13 +100,16 @@ def test_groups_are_made_on_a_database_whose_permissions_are_not_there_yet() -> 
 def test_what_a_site_added_to_a_group_stays() -> None:
     extra = Permission.objects.get(codename="view_worker")
     Group.objects.get(name="Viewer").permissions.add(extra)
-    migration.create_groups(apps, Editor)
+    make_groups()
     assert "view_worker" in permissions_of("Viewer")
 
 
 @pytest.mark.usefixtures("_groups")
 def test_taking_the_migration_back_removes_them() -> None:
-    migration.delete_groups(apps, Editor)
+    first, second = migrations
+    second.take_permissions(apps, Editor)
+    assert permissions_of("Operator") == EXPECTED["Operator"] - DELIVERIES - {"listen_transcriptionsession"}
+    first.delete_groups(apps, Editor)
     assert not Group.objects.filter(name__in=EXPECTED).exists()
 
 
