@@ -188,7 +188,7 @@ def is_let_in(answer: Any) -> bool:
     if answer.status_code in (404, 409, 422) and answer["Content-Type"].startswith("application/json"):
         # Let in, and told that there is nothing to hear, or that the job cannot be had.
         return answer.json().get("reason") in {"audio_deleted", "no_audio"}
-    return answer.status_code < 400
+    return int(answer.status_code) < 400
 
 
 def tried(operation: Operation, client: Client, world: World) -> Any:
