@@ -6,6 +6,7 @@ loopback client of the development profile those without owner and key. Beyond t
 permission:
 
     view_live, view_transcriptionsession   that sessions of others exist, and their facts
+    view_live                              the figures of all sessions together
     view_captions                          the text of others
     stop_transcriptionsession              stop live sessions of others
     change_transcriptionsession            give sessions of others another title or metadata
@@ -195,6 +196,11 @@ def may_unprotect(who: Who, protection: Protection) -> bool:
 def may_watch_live(who: Who) -> bool:
     """Whether the list of all live sessions is open to them (the console)."""
     return _has_all(_user(who), {Permission.VIEW_LIVE})
+
+
+def may_see_numbers(who: Who) -> bool:
+    """Whether the figures of everyone's sessions together are open to them."""
+    return may_watch_live(who)
 
 
 def may_read_all_captions(who: Who) -> bool:

@@ -47,6 +47,7 @@ class TranscriptionSession(models.Model):
     broke, `tail` segments from `next_seq` on cover the audio before `flushed_bytes`; a connection that takes the
     session up again withdraws them. `gaps` are [start, end) pairs of audio that its client no longer had.
     `metered_ms` of the audio is counted as usage of its key or owner already, null for none yet (see usage.py).
+    `counted` is what is in the numbers of its day, `counted_at` null while that is not all (see daily/counting.py).
     `holder` is new with each start and take-over, so that one whose reply was lost finds itself when repeated.
     """
 
@@ -141,6 +142,9 @@ class TranscriptionSession(models.Model):
     first_interim_ms = models.PositiveIntegerField(_("first interim after (ms)"), null=True, blank=True)
     final_lag_p50_ms = models.PositiveIntegerField(_("final lag, median (ms)"), null=True, blank=True)
     final_lag_p95_ms = models.PositiveIntegerField(_("final lag, 95th percentile (ms)"), null=True, blank=True)
+    counted = models.JSONField(null=True, editable=False)
+    counted_at = models.DateTimeField(null=True, editable=False)
+    count_token = models.UUIDField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("transcription session")
@@ -170,6 +174,12 @@ class TranscriptionSession(models.Model):
             # What somebody without wider permissions sees: their own, and those made with their keys.
             models.Index(fields=["owner", "-created_at"], name="session_owner_newest"),
             models.Index(fields=["api_key", "-created_at"], name="session_key_newest"),
+            # What the numbers of days are still to be told.
+            models.Index(
+                fields=["id"],
+                name="session_uncounted",
+                condition=Q(ended_at__isnull=False) & Q(counted_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -280,6 +290,7 @@ class IdempotentRequest(models.Model):
 
 
 # Django finds the models of an application through this module.
+from transcription.daily.models import DailyNumbers as DailyNumbers  # noqa: E402
 from transcription.files.models import FileJob as FileJob  # noqa: E402
 from transcription.recording.models import SessionRecording as SessionRecording  # noqa: E402
 from transcription.timeline.models import SessionEvent as SessionEvent  # noqa: E402

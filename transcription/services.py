@@ -19,6 +19,7 @@ from speechsite.config import get_config
 from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
+from transcription.daily.counting import count_before_deletion
 from transcription.errors import NotFound, SessionTaken, TooFast
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
@@ -161,6 +162,7 @@ def delete_session(session: TranscriptionSession) -> None:
 
 def finish_deletion(session_key: int) -> None:
     """Go on with a deletion that has begun."""
+    count_before_deletion(session_key)
     delete_traces(session_key)
     delete_with_session(session_key, PartFolder.of(get_config()))
     TranscriptionSession.objects.filter(pk=session_key).delete()

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from transcription import live_pages, views
 from transcription.api_page import api_page, document, example_file
+from transcription.daily.views import day_numbers, day_numbers_csv
 from transcription.retention import views as retention
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -15,7 +16,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/<slug:name>/", document, name="document"),
     path("api/examples/<str:name>", example_file, name="example_file"),
     path("console/", views.live, name="live"),
-    path("console/numbers/", views.numbers, name="numbers"),
+    path("console/numbers/", day_numbers, name="day_numbers"),
+    path("console/numbers/now/", views.numbers, name="numbers"),
+    path("console/numbers.csv", day_numbers_csv, name="day_numbers_csv"),
     path("console/health/", views.health, name="health"),
     path("console/sessions/", views.sessions, name="sessions"),
     path("console/sessions/<slug:public_id>/", views.session, name="session"),

@@ -114,7 +114,7 @@ def prepare_session(public_id: str) -> TranscriptionSession | None:
     is_let_go = TranscriptionSession.objects.filter(
         pk=session.pk, state__in=(SessionState.DETACHED, SessionState.INTERRUPTED)
     )
-    if is_let_go.update(state=SessionState.DETACHED, resume_until=Now() + REVIVED_FOR, ended_at=None):
+    if is_let_go.update(state=SessionState.DETACHED, resume_until=Now() + REVIVED_FOR, ended_at=None, counted_at=None):
         session.refresh_from_db()
     return session
 

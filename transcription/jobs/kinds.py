@@ -71,10 +71,11 @@ class JobKind(Protocol):
 def job_kinds(process: Process) -> list[JobKind]:
     """Every kind that a runner works at."""
     # Here, for they are made from what stands above.
+    from transcription.daily.kinds import CountingKind
     from transcription.files.jobs import FileJobs
     from transcription.recording.kinds import recording_kinds
     from transcription.retention.kinds import RetentionKind
     from transcription.webhooks.kinds import webhook_kinds
 
     config = process.config
-    return [FileJobs(process), *recording_kinds(process), RetentionKind(config), *webhook_kinds(config)]
+    return [FileJobs(process), *recording_kinds(process), RetentionKind(config), *webhook_kinds(config), CountingKind()]

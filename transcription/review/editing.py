@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
+from transcription.daily.counting import ask_recount
 from transcription.errors import NotFound
 from transcription.models import TranscriptionSession
 from transcription.review import locks
@@ -161,6 +162,7 @@ class Editing:
         covering = [passage for id in touched for passage in (before.get(id), after.get(id)) if passage is not None]
         indexes = {index for passage in covering for index in range(passage.index, passage.last_index + 1)}
         follow(self.session, indexes, user_id=self.author.user_id, reason=kind.value)
+        ask_recount(self.session.pk)
         return Done(number, tuple(sorted(changed, key=lambda passage: passage.order)), tuple(removed))
 
     def find(self, id: PassageId) -> Passage:

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from benchmarks import archive
 from transcription import metadata_index, services
 from transcription.api_schemas import Cursor, SessionFilters
+from transcription.daily.counting import count_some, has_uncounted
 from transcription.exports import write_transcript
-from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.models import DailyNumbers, TranscriptionSession, TranscriptSegment
 from transcription.search import search_sessions
 from transcription.session_list import Listing, SessionFilterForm, capped_count, hits_by_session, make_place, read_page
 from transcription.tests.rows import principal_of
@@ -35,6 +39,7 @@ WHOLE_TABLES = {
 }
 # SQLite names the index of a constraint itself.
 SQLITE_NAME = "sqlite_autoindex_transcription_transcriptsegment_1"
+SQLITE_DAILY = "sqlite_autoindex_transcription_dailynumbers_1"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -213,6 +218,34 @@ def test_counting_reads_an_index() -> None:
     assert_reads_no_whole_table(plans_of(lambda: capped_count(failed)))
 
 
+def test_what_is_not_counted_into_the_numbers_comes_from_its_own_index() -> None:
+    with transaction.atomic():
+        TranscriptionSession.objects.update(counted_at=Now())
+        TranscriptionSession.objects.filter(public_id=archive.BIG_SESSION).update(counted_at=None)
+        plans = plans_of(lambda: (has_uncounted(), count_some()))
+        transaction.set_rollback(True)
+    assert "session_uncounted" in plans
+    assert "segment_index_once_per_session" in plans
+    assert_reads_no_whole_table(plans)
+
+
+def test_the_numbers_of_a_month_are_read_by_their_day_and_without_any_session() -> None:
+    today = timezone.now().date()
+    DailyNumbers.objects.bulk_create(
+        DailyNumbers(day=today - timedelta(days=day), language=f"l-{language}", sessions=1)
+        for day in range(366)
+        for language in range(20)
+    )
+    client = Client()
+    client.force_login(boss())
+    with watched() as statements:
+        answer = client.get(reverse("day_numbers"))
+    assert answer.context["figures"].sessions == 600
+    assert statements.plans("transcription_transcript").strip() == ""
+    assert "daily_numbers_once" in statements.plans("dailynumbers").replace(SQLITE_DAILY, "daily_numbers_once")
+    assert len(statements.asked) <= 8
+
+
 def test_an_export_reads_its_segments_by_an_index_and_few_at_a_time() -> None:
     session = TranscriptionSession.objects.get(public_id=archive.LONG_SESSION)
     with watched() as statements:
@@ -300,7 +333,14 @@ def test_no_index_of_a_table_begins_with_another_one() -> None:
             and found["columns"]
             and all(found["columns"])
             and not name.endswith(
-                ("_like", "session_long_newest", "segment_flagged", "segment_edited", "transcription_id_search")
+                (
+                    "_like",
+                    "session_long_newest",
+                    "session_uncounted",
+                    "segment_flagged",
+                    "segment_edited",
+                    "transcription_id_search",
+                )
             )
         }
         for name, short in columns.items():

@@ -31,6 +31,8 @@ PAGES = {
     "session-stopped": "/console/sessions/stopped-by-operator/",
     "session-hostile": "/console/sessions/hostile/",
     "session-long": "/console/sessions/long-reading/?part=1",
+    "numbers": "/console/numbers/",
+    "numbers-by-language": "/console/numbers/?by=language",
     "health": "/console/health/",
     "document": "/api/docs/websocket-api/",
 }
