@@ -23,6 +23,7 @@ from transcription.options import (
     TranscriptionConfig,
     refuse_unstorable,
 )
+from transcription.recording.store import recording_state
 from transcription.services import MAX_STOP_REASON_CHARACTERS
 from transcription.session_list import lasted, older_than, stored_languages
 
@@ -198,6 +199,9 @@ class SessionAnswer(Schema):
     end_message: str
     audio_ms: int
     audio_bytes: int
+    recording: Literal["recording", "complete", "partial", "failed", "deleted"] | None = Field(
+        description="Of its kept audio; null: none was to be kept"
+    )
     segment_count: int
     word_count: int
     first_interim_ms: int | None
@@ -212,6 +216,7 @@ class SessionAnswer(Schema):
             owner=session.owner.get_username() if session.owner else None,
             api_key=session.api_key.name if session.api_key else None,
             config=session.options_applied or session.options_asked,
+            recording=recording_state(session),
             **{name: getattr(session, name) for name in cls.model_fields if name not in _RENAMED},
         )
 
@@ -301,7 +306,7 @@ class StopAnswer(Schema):
         )
 
 
-_RENAMED = frozenset({"session_id", "owner", "api_key", "config"})
+_RENAMED = frozenset({"session_id", "owner", "api_key", "config", "recording"})
 
 
 class SessionPage(Schema):

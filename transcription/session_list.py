@@ -24,7 +24,7 @@ HITS_PER_SESSION = 3
 # Of a transcript, on one page of it: what a browser shows with ease.
 SEGMENTS_PER_PART = 1000
 # What a list tells of a session besides its own row.
-FACTS = ("owner", "api_key__owner")
+FACTS = ("owner", "api_key__owner", "recording")
 
 State = TranscriptionSession.State
 
@@ -155,7 +155,7 @@ def read_page(listing: Listing, *, before: str = "", after: str = "") -> Page:
 def with_facts(chosen: QuerySet[TranscriptionSession]) -> list[TranscriptionSession]:
     """Whole rows of a page, newest first. Chosen by their keys, so what is not shown is neither read nor joined."""
     rows = TranscriptionSession.objects.filter(pk__in=chosen.values("pk"))
-    return list(rows.select_related(*FACTS).order_by(*NEWEST_FIRST))
+    return list(rows.select_related(*FACTS).defer("recording__peaks").order_by(*NEWEST_FIRST))
 
 
 def newer_than(created_at: datetime, pk: int) -> Q:

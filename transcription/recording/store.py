@@ -44,6 +44,12 @@ def begin(session: Any) -> None:
     )
 
 
+def recording_state(session: Any) -> Any:
+    """The state of a session's recording; None where none was to be kept."""
+    recording = getattr(session, "recording", None)
+    return None if recording is None else recording.state
+
+
 def waits_for_repair() -> Q:
     """Whether kept audio of a session may still have to be heard, for a filter of sessions."""
     unheard = SessionRecording.objects.filter(session=OuterRef("pk"), state=State.RECORDING, needs_repair=True)
