@@ -1,4 +1,7 @@
-"""What the API answers about reviews. Times are ms of the session's audio."""
+"""What the API answers about reviews. Times are ms of the session's audio.
+
+What has thousands of words is no Schema of the framework, whose way of reading each field takes several times as long.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from datetime import datetime
 from typing import Any, Literal, Self
 
 from ninja import Schema
+from pydantic import BaseModel
 
 from transcription.api_schemas import ErrorAnswer
 from transcription.review.models import EditLock, Review, SessionNote
 from transcription.review.passages import Reading
 
 
-class ReviewWord(Schema):
+class ReviewWord(BaseModel):
     """A word of the current text. is_heard: the machine heard it; confidence is null where it did not, or said none."""
 
     word: str
@@ -22,7 +26,7 @@ class ReviewWord(Schema):
     is_heard: bool
 
 
-class ReviewSegment(Schema):
+class ReviewSegment(BaseModel):
     """A segment as people see it. segment, last_segment: the machine's segments that it is of.
 
     place: its order among those that begin in the same segment of the machine.
@@ -75,7 +79,7 @@ class ReviewSegment(Schema):
         )
 
 
-class LockAnswer(Schema):
+class LockAnswer(BaseModel):
     """Who edits a segment. is_yours: the lock is of these credentials."""
 
     segment_id: str
@@ -89,7 +93,7 @@ class LockAnswer(Schema):
         return cls(segment_id=segment_id, by=lock.by, is_yours=lock.holder == holder, expires_at=lock.expires_at)
 
 
-class ReviewFacts(Schema):
+class ReviewFacts(BaseModel):
     """The state of a review. why_read_only: null if these credentials may change the transcript now."""
 
     session_id: str
@@ -120,7 +124,7 @@ class NewsAnswer(ReviewFacts):
     locks: list[LockAnswer]
 
 
-class ChangeAnswer(Schema):
+class ChangeAnswer(BaseModel):
     """What a change did. version: of the review, which is also the number of the entry in the history; the same as
     before if there was nothing to change. segments: those that are new or different; removed: ids that are no more.
 
