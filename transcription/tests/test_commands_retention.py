@@ -165,10 +165,21 @@ def test_sessions_lists_the_newest_and_with_live_only_those_that_go_on() -> None
 def test_the_table_obeys_nothing_that_was_said() -> None:
     make_session("\x1b[2Jcleared\x07 [bold]markup[/bold]", title="a\nb\x9b31m", state="live")
     out = StringIO()
-    Console(file=out, width=200).print(build_table(list(read_newest_rows(5).values()), timezone.now()))
+    Console(file=out, width=200).print(build_table(list(read_newest_rows(5).values()), timezone.now(), 200))
     assert "\x1b" not in out.getvalue()
     assert "\x07" not in out.getvalue()
     assert "[bold]markup[/bold]" in out.getvalue()
+
+
+@pytest.mark.parametrize(("width", "missing"), [(80, {"title", "started"}), (200, set())])
+def test_the_table_has_the_columns_that_fit(width: int, missing: set[str]) -> None:
+    make_session("spoken now", public_id="a" * 32, state="live")
+    out = StringIO()
+    Console(file=out, width=width).print(build_table(list(read_newest_rows(5).values()), timezone.now(), width))
+    text = out.getvalue()
+    assert "1 session ·" in text
+    assert "spoken now" in text
+    assert {name for name in ("session", "state", "title", "started", "last words") if name not in text} == missing
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,13 +6,15 @@ import json
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 from django.utils import timezone
-from rich.console import Console
+from django.utils.translation import ngettext
+from rich.console import Console, JustifyMethod
 from rich.control import strip_control_codes
 from rich.live import Live
 from rich.table import Table
@@ -58,7 +60,7 @@ class Command(BaseCommand):
             elif watch:
                 _watch(read, console)
             else:
-                console.print(build_table(read(), timezone.now()))
+                console.print(build_table(read(), timezone.now(), console.width))
         except (KeyboardInterrupt, BrokenPipeError):
             # How a watch ends: by Ctrl-C, or because nobody reads it any more.
             pass
@@ -72,52 +74,71 @@ class Command(BaseCommand):
 
 
 def _watch(read: Callable[[], list[Row]], console: Console) -> None:
-    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as view:
+    if not console.is_terminal:
+        while True:
+            console.print(build_table(read(), timezone.now(), console.width))
+            time.sleep(REFRESH_S)
+    with Live(console=console, screen=True, auto_refresh=False) as view:
         while True:
             try:
-                view.update(build_table(read(), timezone.now()), refresh=True)
+                view.update(build_table(read(), timezone.now(), console.width), refresh=True)
             except DATABASE_ERRORS as error:
                 close_old_connections()
                 view.update(Text(f"The database does not answer: {type(error).__name__}"), refresh=True)
             time.sleep(REFRESH_S)
 
 
-def build_table(rows: list[Row], now: datetime) -> Table:
-    """A row for each session. Control characters are left out: a terminal would obey them."""
-    table = Table(title=f"{len(rows)} sessions · {timezone.localtime(now):%H:%M:%S}", title_justify="left", box=None)
-    for name, options in COLUMNS:
-        table.add_column(name, **options)
+def build_table(rows: list[Row], now: datetime, width: int) -> Table:
+    """A row for each session, with as many columns as fit into a width of so many characters.
+
+    Control characters are left out: a terminal would obey them.
+    """
+    title = ngettext("%(count)d session", "%(count)d sessions", len(rows)) % {"count": len(rows)}
+    table = Table(title=f"{title} · {timezone.localtime(now):%H:%M:%S}", title_justify="left", box=None, expand=True)
+    shown = [column for column in COLUMNS if width >= column.from_width]
+    for column in shown:
+        ratio = 1 if column.is_rest else None
+        table.add_column(column.name, width=column.width, ratio=ratio, justify=column.justify, no_wrap=True)
     for row in rows:
-        started = timezone.localtime(datetime.fromisoformat(row["started_at"]))
-        table.add_row(
-            Text(row["session_id"]),
-            Text(row["state"], style=STATE_STYLES.get(row["state"], "")),
-            _plain(row["owner"]),
-            _plain(row["language"]),
-            Text(f"{started:%Y-%m-%d %H:%M}"),
-            Text(format_duration(row["audio_ms"])),
-            Text(str(row["segments"])),
-            _plain(row["title"] or ""),
-            _plain(row["final"] or ""),
-        )
+        table.add_row(*(column.cell(row) for column in shown))
     return table
 
 
-COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("session", {"max_width": 22, "no_wrap": True}),
-    ("state", {"no_wrap": True}),
-    ("owner", {"max_width": 16, "no_wrap": True}),
-    ("language", {"no_wrap": True}),
-    ("started", {"no_wrap": True}),
-    ("length", {"justify": "right", "no_wrap": True}),
-    ("segments", {"justify": "right", "no_wrap": True}),
-    ("title", {"max_width": 24, "no_wrap": True}),
-    ("last words", {"ratio": 1, "no_wrap": True}),
-)
+def _started(row: Row) -> Text:
+    return Text(f"{timezone.localtime(datetime.fromisoformat(row['started_at'])):%Y-%m-%d %H:%M}")
+
+
+def _state(row: Row) -> Text:
+    return Text(row["state"], style=STATE_STYLES.get(row["state"], ""))
 
 
 def _plain(text: str) -> Text:
     return Text(strip_control_codes(" ".join(text.split())).replace("\x1b", ""), overflow="ellipsis")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """width: None for as wide as needed. from_width: of the terminal. is_rest: takes what the others leave."""
+
+    name: str
+    cell: Callable[[Row], Text]
+    width: int | None = None
+    from_width: int = 0
+    justify: JustifyMethod = "left"
+    is_rest: bool = False
+
+
+COLUMNS = (
+    Column("session", lambda row: _plain(row["session_id"]), width=22),
+    Column("state", _state),
+    Column("owner", lambda row: _plain(row["owner"]), width=12),
+    Column("language", lambda row: _plain(row["language"]), from_width=100),
+    Column("started", _started, from_width=120),
+    Column("length", lambda row: Text(format_duration(row["audio_ms"])), justify="right"),
+    Column("segments", lambda row: Text(str(row["segments"])), from_width=100, justify="right"),
+    Column("title", lambda row: _plain(row["title"] or ""), width=24, from_width=140),
+    Column("last words", lambda row: _plain(row["final"] or ""), is_rest=True),
+)
 
 
 def _limit(text: str) -> int:
