@@ -111,6 +111,10 @@ class Config(BaseSettings):
     max_subscriptions_per_owner: Annotated[int, Field(ge=0)] = 100
     max_subscriptions_per_session: Annotated[int, Field(ge=0)] = 1000
     session_timeout_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 30
+    console_capacity_warn_share: Annotated[float, Field(ge=0, le=1)] = 0.8
+    console_capacity_danger_share: Annotated[float, Field(ge=0, le=1)] = 0.95
+    console_slow_latency_ms: Annotated[int, Field(ge=0)] = 1000
+    console_slow_backlog_ms: Annotated[int, Field(ge=0)] = 2000
     resume_window_seconds: Annotated[float, Field(ge=0, le=24 * 3600)] = 600
     start_timeout_seconds: Annotated[float, Field(gt=0)] = 10
     idle_timeout_seconds: Annotated[float, Field(gt=0)] = 60

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 from channels.layers import get_channel_layer
@@ -36,13 +37,17 @@ class CheckFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One line of the report. required: without it the process is not ready."""
+    """One line of the report. required: without it the process is not ready.
+
+    failing_since: when this process found it unfit for the first time in a row, ISO 8601; None while it is fit.
+    """
 
     name: str
     ok: bool
     required: bool
     detail: str
     duration_ms: int
+    failing_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,7 @@ class Health:
         self._checks = checks
         self._report: Report | None = None
         self._taken_at = 0.0
+        self._failing_since: dict[str, str] = {}
         self._running: asyncio.Task[Report] | None = None
 
     async def report(self) -> Report:
@@ -159,7 +165,14 @@ class Health:
             detail, ok = await check(), True
         except CheckFailed as error:
             detail, ok = str(error), False
-        return CheckResult(name, ok, required, detail, round((time.perf_counter() - started_at) * 1000))
+        duration_ms = round((time.perf_counter() - started_at) * 1000)
+        return CheckResult(name, ok, required, detail, duration_ms, self._since(name, ok))
+
+    def _since(self, name: str, ok: bool) -> str | None:
+        if ok:
+            self._failing_since.pop(name, None)
+            return None
+        return self._failing_since.setdefault(name, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 health = Health(

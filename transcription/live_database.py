@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from transcription.database_threads import TooManyJobs
 from transcription.live_rows import Row
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.page_words import end_in_words
 
 MAX_ROWS = 2000
 READ_TIMEOUT_S = 5.0
+# How long a session that failed stays in the list, and how many of them.
+FAILED_SHOWN_S = 30.0
+MAX_FAILED = 50
+# Ends that are nobody's failure.
+LEFT = ("client_lost", "cancelled", "deleted")
 # What a read may raise that is tried again.
 DATABASE_ERRORS = (DatabaseError, TimeoutError, TooManyJobs)
 
@@ -29,6 +37,22 @@ def read_detached_rows() -> dict[str, Row]:
     return _read_rows(State.DETACHED)
 
 
+def read_failed_rows() -> dict[str, Row]:
+    """Rows of the sessions that have failed a moment ago, with state `failed` and the error in words."""
+    now = timezone.now()
+    # A session lasts a day at most, which lets the index on state and created_at narrow the search.
+    ended = TranscriptionSession.objects.filter(
+        Q(state=State.FAILED) | (Q(state=State.INTERRUPTED) & ~Q(end_reason__in=LEFT)),
+        state__in=(State.FAILED, State.INTERRUPTED),
+        created_at__gte=now - timedelta(days=1),
+        ended_at__gte=now - timedelta(seconds=FAILED_SHOWN_S),
+    )
+    return {
+        session.public_id: _row(session) | {"state": State.FAILED.value, "error": end_in_words(session)}
+        for session in _with_words(ended)[:MAX_FAILED]
+    }
+
+
 def read_newest_rows(limit: int) -> dict[str, Row]:
     """Rows of the newest sessions in any state, by id."""
     return _rows(TranscriptionSession.objects.all(), limit)
@@ -39,11 +63,13 @@ def _read_rows(*states: str) -> dict[str, Row]:
 
 
 def _rows(sessions: QuerySet[TranscriptionSession], limit: int) -> dict[str, Row]:
+    return {session.public_id: _row(session) for session in _with_words(sessions)[:limit]}
+
+
+def _with_words(sessions: QuerySet[TranscriptionSession]) -> QuerySet[Any]:
     newest = TranscriptSegment.objects.filter(session=OuterRef("pk")).order_by("-index")
-    found = sessions.select_related("owner", "api_key", "worker").annotate(
-        final_text=Subquery(newest.values("text")[:1])
-    )
-    return {session.public_id: _row(session) for session in found[:limit]}
+    found = sessions.select_related("owner", "api_key", "worker")
+    return found.annotate(final_text=Subquery(newest.values("text")[:1]))
 
 
 def _row(session: Any) -> Row:
@@ -54,6 +80,9 @@ def _row(session: Any) -> Row:
         "title": session.title,
         "owner": label,
         "owner_id": session.owner_id,
+        "source": "key" if session.api_key else "user" if session.owner else "local",
+        "key": session.api_key.name if session.api_key else "",
+        "dialect": session.dialect,
         "language": session.language,
         "state": session.state,
         "started_at": started_at.isoformat(),
@@ -66,5 +95,7 @@ def _row(session: Any) -> Row:
         "level": None,
         "backlog_ms": None,
         "latency_ms": None,
+        "first_interim_ms": session.first_interim_ms,
+        "final_lag_ms": session.final_lag_p95_ms,
         "audio_ms": session.audio_ms if session.has_ended else session.committed_ms,
     }

@@ -47,12 +47,15 @@ class LivePublisher:
         sessions: Mapping[str, LiveTranscription],
         *,
         on_stop_nudge: Callable[[], Awaitable[None]],
+        is_draining: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._worker_id = str(worker_id)
         self._worker_name = f"{socket.gethostname()}/{os.getpid()}"
         self._sessions = sessions
         self._on_stop_nudge = on_stop_nudge
+        self._is_draining = is_draining
+        self._told_draining = False
         self._clock = clock
         self._watched_until_s = 0.0
         self._told: dict[str, Row] = {}
@@ -99,13 +102,16 @@ class LivePublisher:
         ended = [session_id for session_id in self._told if session_id not in current]
         for session_id in ended:
             del self._told[session_id]
-        if not (rows or changes or ended or self._everything_wanted):
+        draining = self._is_draining()
+        if not (rows or changes or ended or self._everything_wanted or draining != self._told_draining):
             return None
+        self._told_draining = draining
         self._seq += 1
         message = {
             "worker": self._worker_id,
             "seq": self._seq,
             "whole": self._everything_wanted,
+            "draining": draining,
             "rows": rows,
             "changes": changes,
             "ended": ended,

@@ -10,12 +10,20 @@ Row = dict[str, Any]
 
 
 def build_row(live: LiveTranscription, worker: str) -> Row:
-    """One session as the list of live sessions shows it. level: 0.0-1.0 of full scale; *_ms: milliseconds."""
+    """One session as the list of live sessions shows it. level: 0.0-1.0 of full scale; *_ms: milliseconds.
+
+    source: what kind of credentials it came with (principals.Principal); key: the name of the API key, if it is one.
+    final_lag_ms: the 95th percentile.
+    """
+    principal = live.new.principal
     return {
         "session_id": live.public_id,
         "title": live.config.title,
-        "owner": live.new.principal.label,
-        "owner_id": live.new.principal.user_id,
+        "owner": principal.label,
+        "owner_id": principal.user_id,
+        "source": principal.kind,
+        "key": principal.label if principal.kind == "key" else "",
+        "dialect": live.new.dialect,
         "language": live.config.language,
         "state": live.activity,
         "started_at": live.started_at.isoformat(),
@@ -28,6 +36,8 @@ def build_row(live: LiveTranscription, worker: str) -> Row:
         "level": round(live.intake.level.rms, 3),
         "backlog_ms": live.backlog_ms,
         "latency_ms": live.interim_lag_ms,
+        "first_interim_ms": live.latency.first_interim_ms,
+        "final_lag_ms": live.latency.final_lag_p95_ms,
         "audio_ms": live.audio_ms,
     }
 

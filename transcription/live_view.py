@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Set
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Set
 from typing import Any
 
 import structlog
@@ -20,7 +20,13 @@ from channels.layers import get_channel_layer
 
 from transcription import metrics
 from transcription.database_threads import DatabaseThreads
-from transcription.live_database import DATABASE_ERRORS, READ_TIMEOUT_S, read_detached_rows, read_live_rows
+from transcription.live_database import (
+    DATABASE_ERRORS,
+    READ_TIMEOUT_S,
+    read_detached_rows,
+    read_failed_rows,
+    read_live_rows,
+)
 from transcription.live_publisher import (
     LAYER_ERRORS,
     LAYER_TIMEOUT_S,
@@ -28,6 +34,7 @@ from transcription.live_publisher import (
     WATCH_EVERY_S,
 )
 from transcription.live_rows import Row, hide_captions
+from transcription.numbers import ConsoleNumbers, read_numbers
 from transcription.services import CONTROL_GROUP
 from transcription.subscriptions.watched import WatchedSession, WatchedSessions
 
@@ -36,6 +43,9 @@ log = structlog.get_logger(__name__)
 FRAME_EVERY_S = 0.25
 POLL_EVERY_S = 1.0
 KPIS_EVERY_S = 2.0
+# What only the database knows, for whoever looks at the list of all sessions.
+NUMBERS_EVERY_S = 15.0
+FAILED_EVERY_S = 3.0
 WORKER_FORGOTTEN_S = 20.0
 MAX_FRAMES_WAITING = 64
 
@@ -106,11 +116,13 @@ class LiveViews:
         *,
         capacity: int,
         layer_reaches_all: bool = True,
+        slow_backlog_ms: int = 2000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._threads = threads
         self._capacity = capacity
         self._layer_reaches_all = layer_reaches_all
+        self._slow_backlog_ms = slow_backlog_ms
         self._clock = clock
         self._layer_works = layer_reaches_all
         self._views: set[View] = set()
@@ -119,6 +131,12 @@ class LiveViews:
         self._worker_seq: dict[str, int] = {}
         self._worker_heard_s: dict[str, float] = {}
         self._detached: set[str] = set()
+        self._draining: set[str] = set()
+        # Sessions that have failed a moment ago. They are no picture of what is live: who follows one hears its end.
+        self._failed: dict[str, Row] = {}
+        self._numbers: ConsoleNumbers | None = None
+        # Of sessions that ended since the numbers were read, so that no figure falls meanwhile.
+        self._ended_audio_ms = 0
         self._changed: set[str] = set()
         self._states_changed: set[str] = set()
         self._ended: set[str] = set()
@@ -144,7 +162,11 @@ class LiveViews:
     def _start(self) -> None:
         if not self._tasks:
             self._whole_wanted.set()
-            self._tasks = [asyncio.create_task(work()) for work in (self._listen, self._watch, self._draw, self._poll)]
+            self._tasks = [asyncio.create_task(work()) for work in self._works]
+
+    @property
+    def _works(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        return (self._listen, self._watch, self._draw, self._poll, self._read_numbers, self._read_failed)
 
     async def close(self, view: View) -> None:
         view.close()
@@ -177,6 +199,9 @@ class LiveViews:
             self._worker_of.clear()
             self._worker_seq.clear()
             self._worker_heard_s.clear()
+            self._draining.clear()
+            self._failed.clear()
+            self._numbers, self._ended_audio_ms = None, 0
 
     # Hearing
 
@@ -225,6 +250,7 @@ class LiveViews:
     def _hear(self, message: dict[str, Any]) -> None:
         worker, seq = message["worker"], message["seq"]
         self._worker_heard_s[worker] = self._clock()
+        (self._draining.add if message.get("draining") else self._draining.discard)(worker)
         if message["whole"]:
             told = {row["session_id"] for row in message["rows"]}
             self._end(sid for sid, holder in list(self._worker_of.items()) if holder == worker and sid not in told)
@@ -253,6 +279,7 @@ class LiveViews:
         for worker, heard_s in list(self._worker_heard_s.items()):
             if now_s - heard_s > WORKER_FORGOTTEN_S:
                 del self._worker_heard_s[worker]
+                self._draining.discard(worker)
                 self._end([sid for sid, holder in self._worker_of.items() if holder == worker])
             elif now_s - heard_s > WORKER_FORGOTTEN_S / 2:
                 self._whole_wanted.set()
@@ -264,13 +291,19 @@ class LiveViews:
             self._rows[session_id] = row
             self._changed.add(session_id)
             self._ended.discard(session_id)
-            if old is None or old["state"] != row["state"]:
+            if old is None or self._looks(old) != self._looks(row):
                 self._states_changed.add(session_id)
+
+    def _looks(self, row: Row) -> tuple[str, bool]:
+        """What a page counts a session among."""
+        return row["state"], (row["backlog_ms"] or 0) > self._slow_backlog_ms
 
     def _end(self, session_ids: Any) -> None:
         for session_id in list(session_ids):
-            if self._rows.pop(session_id, None) is not None:
+            row = self._rows.pop(session_id, None)
+            if row is not None:
                 self._ended.add(session_id)
+                self._ended_audio_ms += self._numbers.audio_of_today_ms(row) if self._numbers else 0
             self._worker_of.pop(session_id, None)
 
     # Reading the database instead
@@ -306,6 +339,30 @@ class LiveViews:
             self._set(rows[session_id])
         self._detached = free
 
+    # Reading what only the database knows, while somebody looks at the whole list
+
+    async def _read_numbers(self) -> None:
+        while True:
+            if self._views:
+                with contextlib.suppress(*DATABASE_ERRORS):
+                    self._numbers = await self._threads.run(read_numbers, timeout_s=READ_TIMEOUT_S)
+                    self._ended_audio_ms = 0
+            await asyncio.sleep(NUMBERS_EVERY_S)
+
+    async def _read_failed(self) -> None:
+        while True:
+            if self._views:
+                with contextlib.suppress(*DATABASE_ERRORS):
+                    self._take_failed(await self._threads.run(read_failed_rows, timeout_s=READ_TIMEOUT_S))
+            await asyncio.sleep(FAILED_EVERY_S)
+
+    def _take_failed(self, rows: dict[str, Row]) -> None:
+        gone, come = self._failed.keys() - rows.keys(), rows.keys() - self._failed.keys()
+        self._failed = rows
+        self._ended |= gone - self._rows.keys()
+        self._changed |= come
+        self._states_changed |= come
+
     # Telling
 
     async def _draw(self) -> None:
@@ -320,7 +377,7 @@ class LiveViews:
             self._draw_lists(changed, states_changed, ended)
             if self._clock() >= kpis_at_s:
                 kpis_at_s = self._clock() + KPIS_EVERY_S
-                frame = _encode({"event": "kpis", "kpis": self._kpis()})
+                frame = _encode({"event": "kpis", "kpis": self._all_kpis()})
                 for view in self._views:
                     view.put(frame)
             await asyncio.sleep(FRAME_EVERY_S)
@@ -333,8 +390,8 @@ class LiveViews:
             texts = []
             for session_id in session_ids:
                 text = rows.get((session_id, captions))
-                if text is None and session_id in self._rows:
-                    row = self._rows[session_id]
+                row = self._rows.get(session_id) or self._failed.get(session_id)
+                if text is None and row is not None:
                     text = rows[session_id, captions] = _encode(row if captions else hide_captions(row))
                 if text is not None:
                     texts.append(text)
@@ -345,9 +402,17 @@ class LiveViews:
             wanted = view.wants(changed, states_changed)
             if view.needs_snapshot:
                 view.needs_snapshot = False
-                view.put(frame("snapshot", self._rows, view.captions))
+                view.put(frame("snapshot", self._rows.keys() | self._failed.keys(), view.captions))
             elif wanted or ended:
                 view.put(frame("delta", wanted, view.captions))
+
+    def _all_kpis(self) -> dict[str, Any]:
+        """draining: how many sessions are held by processes that end; null where none does."""
+        numbers = (
+            self._numbers.figures(self._rows.values(), ended_audio_ms=self._ended_audio_ms) if self._numbers else {}
+        )
+        held = sum(worker in self._draining for worker in self._worker_of.values())
+        return {**self._kpis(), "draining": held if self._draining else None, **numbers}
 
     def _kpis(self) -> dict[str, int]:
         # A session that waits for its client holds no place.

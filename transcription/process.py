@@ -101,11 +101,17 @@ class Process:
             held=self.store.held_sessions,
             bounds=ResumeBounds(config.resume_window_seconds, config.session_timeout_minutes * 60),
         )
-        self.publisher = LivePublisher(self.worker_id, self.sessions, on_stop_nudge=self.worker_row.check_stops)
+        self.publisher = LivePublisher(
+            self.worker_id,
+            self.sessions,
+            on_stop_nudge=self.worker_row.check_stops,
+            is_draining=lambda: self.draining,
+        )
         self.views = LiveViews(
             self.threads,
             capacity=config.max_concurrent_sessions,
             layer_reaches_all=bool(config.redis_url) or config.workers == 1,
+            slow_backlog_ms=config.console_slow_backlog_ms,
         )
         self.viewers = Viewers()
         self.timeline = TimelineLog(self.threads, self.sessions)

@@ -142,9 +142,19 @@ def live(request: HttpRequest, principal: Principal) -> HttpResponse:
     if not access.may_watch_live(principal):
         return render(request, "console/not_allowed.html", status=403)
     record_once_an_hour(AuditEvent.What.WATCHED_CONSOLE)
+    config = get_config()
     context = {
-        "numbers": console_numbers(),
-        "capacity": get_config().max_concurrent_sessions,
+        "kpis": {"capacity": config.max_concurrent_sessions},
+        "facts": {
+            "limits": {
+                "warnShare": config.console_capacity_warn_share,
+                "dangerShare": config.console_capacity_danger_share,
+                "slowLatencyMs": config.console_slow_latency_ms,
+                "slowBacklogMs": config.console_slow_backlog_ms,
+            },
+            "kpis": {"capacity": config.max_concurrent_sessions, **console_numbers()},
+            "user_id": principal.user_id,
+        },
         "last_session": _last_session(principal),
         "may_stop": request.user.has_perm(access.Permission.STOP),
     }
@@ -154,15 +164,6 @@ def live(request: HttpRequest, principal: Principal) -> HttpResponse:
 def _last_session(principal: Principal) -> TranscriptionSession | None:
     ended = access.listed_sessions(principal).filter(ended_at__isnull=False)
     return ended.order_by("-created_at", "-pk").first()
-
-
-@require_GET
-@page
-def numbers(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """The console's figures that change slowly, for its script."""
-    if not access.may_watch_live(principal):
-        raise NotAllowed(_("This needs the permission to watch live sessions."))
-    return JsonResponse(console_numbers())
 
 
 @require_GET

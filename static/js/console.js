@@ -1,68 +1,67 @@
 /** The operator's console: live sessions with their captions as they are spoken. */
 
-import { formatDuration } from "./format.js";
+import { Banners } from "./banners.js";
+import { formatAgo } from "./format.js";
+import { healthWatch } from "./health-watch.js";
 import { InSight } from "./in-sight.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
-import { connectionWords, stateWords } from "./live-words.js";
+import { LastHour } from "./last-hour.js";
+import { LiveFilterBar } from "./live-filter-bar.js";
+import { needsAllRows } from "./live-filter.js";
+import { LiveNumbers } from "./live-numbers.js";
 import { LiveSocket } from "./live-socket.js";
 import { LiveTable } from "./live-table.js";
+import { connectionWords } from "./live-words.js";
 import { Shortcuts } from "./shortcuts.js";
 import { StopDialog } from "./stop-dialog.js";
 
-const NUMBERS_EVERY_MS = 30_000;
-const NUMBERS_TIMEOUT_MS = 10_000;
+const HEALTH_EVERY_MS = 5000;
 /** The server sends numbers every two seconds, whatever else happens. */
 const SILENCE_MS = 12_000;
-const WARN_SHARE = 0.8;
-const DANGER_SHARE = 0.95;
+const SKELETON_MS = 1000;
 
 class Console {
   constructor(root) {
     this.root = root;
     this.find = (name) => root.querySelector(`[data-${name}]`);
+    const { limits, kpis, user_id: userId } = JSON.parse(document.getElementById("console-facts").textContent);
     this.socket = new LiveSocket(root.dataset.socketPath, { silenceMs: SILENCE_MS });
+    this.banners = new Banners(this.find("banners"), (text) => this.announce(text));
+    this.numbers = new LiveNumbers(this.find("kpis"), limits, kpis);
+    this.lastHour = new LastHour(this.find("last-hour"), { url: root.dataset.hourUrl, slowLatencyMs: limits.slowLatencyMs });
+    this.inSight = new InSight({ onChange: () => this.tellInSight() });
     this.table = new LiveTable({
       table: this.find("table"),
       body: this.find("rows"),
       template: this.find("row-template"),
       sessionUrl: (id) => `${root.dataset.sessionsUrl}${encodeURIComponent(id)}/`,
       onChange: () => this.showTable(),
-      inSight: (this.inSight = new InSight({ onChange: () => this.tellInSight() })),
+      inSight: this.inSight,
+      limits,
+      userId,
     });
+    this.filterBar = new LiveFilterBar(this.find("filters"), (filter) => this.onFilter(filter));
     this.stopDialog = null;
     this.isPaused = false;
     this.held = null; // while paused: the newest state of every session
     this.hasData = false;
     this.seq = null;
+    this.wantsAll = null;
   }
 
   connect() {
     this.table.connect();
-    this.connectFilters();
+    this.numbers.connect();
+    this.lastHour.connect();
     this.connectButtons();
     this.connectKeys();
-    this.readQuery();
-    this.showNumbers();
+    this.filterBar.connect();
     this.socket.addEventListener("message", ({ detail }) => this.onMessage(detail));
     this.socket.addEventListener("status", ({ detail }) => this.showStatus(detail));
     this.socket.open();
+    healthWatch.follow(this.root.dataset.readyUrl, HEALTH_EVERY_MS, (report) => this.onHealth(report));
     setInterval(() => this.table.tick(Date.now()), 1000);
-    setInterval(() => this.fetchNumbers(), NUMBERS_EVERY_MS);
-  }
-
-  connectFilters() {
-    this.find("filters").addEventListener("submit", (event) => event.preventDefault());
-    this.find("search").addEventListener("input", () => this.applyFilter());
-    this.find("search").addEventListener("keydown", (event) => {
-      if (event.key === "Escape") event.target.blur();
-    });
-    for (const chip of this.root.querySelectorAll("[data-chip]")) {
-      chip.addEventListener("click", () => this.chooseState(chip.dataset.chip));
-    }
-    this.find("clear").addEventListener("click", () => {
-      this.find("search").value = "";
-      this.chooseState("");
-    });
+    setTimeout(() => this.endSkeleton(), SKELETON_MS);
   }
 
   connectButtons() {
@@ -81,8 +80,9 @@ class Console {
     this.find("pause").addEventListener("click", () => this.togglePause());
     this.find("help-button").addEventListener("click", () => this.find("help").showModal());
     this.find("new-rows").addEventListener("click", () => this.table.showWaiting());
+    this.find("clear").addEventListener("click", () => this.filterBar.clear());
     this.find("more-numbers").addEventListener("click", ({ currentTarget }) => {
-      const isOpen = this.root.querySelector(".kpis").classList.toggle("is-open");
+      const isOpen = this.find("kpis").classList.toggle("is-open");
       currentTarget.setAttribute("aria-expanded", String(isOpen));
       currentTarget.textContent = isOpen ? gettext("Fewer numbers") : gettext("More numbers");
     });
@@ -92,7 +92,7 @@ class Console {
     const { liveUrl, sessionsUrl, recordUrl } = this.root.dataset;
     new Shortcuts({
       "?": () => this.find("help").showModal(),
-      "/": () => this.find("search").focus(),
+      "/": () => this.filterBar.focusSearch(),
       j: () => this.table.move(1),
       k: () => this.table.move(-1),
       x: () => this.askStop(this.table.activeRow),
@@ -110,22 +110,21 @@ class Console {
     if (message.kpis) this.showKpis(message.kpis);
     if (message.event === "snapshot") this.onSnapshot(message);
     else if (message.event === "delta") this.onDelta(message);
-    else if (message.event === "error") this.showBanner("danger", message.message);
+    else if (message.event === "error") this.banners.show("error", "danger", message.message);
   }
 
   onSnapshot({ sessions, seq }) {
     this.seq = seq;
     this.hasData = true;
+    this.endSkeleton();
     if (this.isPaused) this.held = { replace: true, rows: new Map(sessions.map((row) => [row.session_id, row])), ended: new Set() };
     else this.table.replace(sessions);
     this.table.tick(Date.now());
     this.tellInSight();
   }
 
-  /** A search looks into the captions of all sessions, so all of them are wanted then. */
   tellInSight() {
-    const isSearching = this.find("search").value.trim() !== "";
-    this.socket.send({ type: "in_sight", session_ids: isSearching ? null : this.inSight.ids });
+    this.socket.send({ type: "in_sight", session_ids: this.wantsAll ? null : this.inSight.ids });
   }
 
   onDelta({ sessions, ended, seq }) {
@@ -136,7 +135,10 @@ class Console {
   }
 
   hold(sessions, ended) {
-    for (const row of sessions) this.held.rows.set(row.session_id, row);
+    for (const row of sessions) {
+      this.held.rows.set(row.session_id, row);
+      this.held.ended.delete(row.session_id);
+    }
     for (const id of ended) {
       this.held.rows.delete(id);
       this.held.ended.add(id);
@@ -158,41 +160,12 @@ class Console {
     else this.table.merge([...rows.values()], [...ended]);
   }
 
-  async fetchNumbers() {
-    if (document.visibilityState !== "visible") return;
-    try {
-      const response = await fetch(this.root.dataset.numbersUrl, { signal: AbortSignal.timeout(NUMBERS_TIMEOUT_MS) });
-      if (response.ok) this.showKpis(await response.json());
-    } catch {
-      // The old figures stand; the connection pill says when the server is away.
-    }
-  }
-
-  // Filters
-
-  readQuery() {
-    const query = new URLSearchParams(location.search);
-    this.find("search").value = query.get("q") ?? "";
-    this.chooseState(query.get("state") ?? "");
-  }
-
-  chooseState(state) {
-    const chips = [...this.root.querySelectorAll("[data-chip]")];
-    const known = chips.some((chip) => chip.dataset.chip === state) ? state : "";
-    for (const chip of chips) chip.setAttribute("aria-pressed", String(chip.dataset.chip === known));
-    this.state = known;
-    this.applyFilter();
-  }
-
-  applyFilter() {
-    const text = this.find("search").value.trim();
-    this.table.setFilter({ words: text.toLowerCase().split(/\s+/u).filter(Boolean), state: this.state });
-    if (Boolean(text) !== this.isSearching) {
-      this.isSearching = Boolean(text);
-      this.tellInSight();
-    }
-    const query = new URLSearchParams({ ...(text && { q: text }), ...(this.state && { state: this.state }) }).toString();
-    history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  onFilter(filter) {
+    this.table.setFilter(filter);
+    const wantsAll = needsAllRows(filter);
+    if (wantsAll === this.wantsAll) return;
+    this.wantsAll = wantsAll;
+    this.tellInSight();
   }
 
   // Actions
@@ -203,7 +176,7 @@ class Console {
   }
 
   askStop(row) {
-    if (!row || !this.stopDialog) return;
+    if (!row || !this.stopDialog || row.state === "failed") return;
     this.stopDialog.open({ sessionId: row.data.session_id, name: row.name, url: `${row.sessionUrl}stop/` });
   }
 
@@ -213,10 +186,14 @@ class Console {
       row.isStopping = true;
       row.update(row.data);
     }
-    this.find("status").textContent = gettext("The session is being stopped.");
+    this.announce(gettext("The session is being stopped."));
   }
 
   // Showing
+
+  announce(text) {
+    this.find("status").textContent = text;
+  }
 
   showStatus(status) {
     const { tone, text } = connectionWords(status);
@@ -225,22 +202,30 @@ class Console {
     pill.textContent = this.isPaused && status.status === "connected" ? gettext("Updates paused") : text;
     const isStale = ["reconnecting", "offline", "refused"].includes(status.status);
     this.root.classList.toggle("is-stale", isStale);
-    if (status.status !== "connected" && status.status !== "connecting") this.find("skeleton").hidden = true;
-    if (this.lastStatus !== status.status && this.lastStatus) this.find("status").textContent = pill.textContent;
+    if (isStale) this.endSkeleton();
+    if (this.lastStatus !== status.status && this.lastStatus) this.announce(pill.textContent);
     this.lastStatus = status.status;
+  }
+
+  /** Rows that are not there after a second are said to be on their way. */
+  endSkeleton() {
+    this.find("skeleton").hidden = true;
+    this.find("waiting").hidden = this.hasData;
   }
 
   showTable() {
     const shown = this.table.shown.length;
     const total = this.table.rows.size;
-    this.find("skeleton").hidden = this.hasData || this.find("skeleton").hidden;
     this.find("table").hidden = !shown;
     this.find("empty").hidden = !this.hasData || total > 0;
     this.find("no-match").hidden = !this.hasData || !total || shown > 0;
-    this.find("no-match-text").textContent = this.noMatchText();
+    const words = { asked: this.filterBar.words };
+    this.find("no-match-text").textContent = interpolate(gettext("No live session matches %(asked)s."), words);
     this.find("shown").textContent = total ? interpolate(gettext("%(shown)s of %(total)s shown"), { shown, total }) : "";
     this.showWaiting();
-    this.showChipCounts();
+    this.showLastEnded();
+    this.filterBar.showCounts(this.table.countStates());
+    this.filterBar.offer(this.table.data);
   }
 
   showWaiting() {
@@ -250,57 +235,50 @@ class Console {
     button.textContent = interpolate(ngettext("%(count)s new", "%(count)s new", count), { count });
   }
 
-  showChipCounts() {
-    const counts = this.table.countStates();
-    for (const element of this.root.querySelectorAll("[data-chip-count]")) {
-      element.textContent = String(counts[element.dataset.chipCount] ?? 0);
-    }
-  }
-
-  noMatchText() {
-    const text = this.find("search").value.trim();
-    const asked = [this.state && stateWords(this.state).text, text].filter(Boolean).map((part) => `“${part}”`);
-    return interpolate(gettext("No live session matches %(asked)s."), { asked: asked.join(` ${gettext("and")} `) });
-  }
-
-  /** The figures that the page came with. */
-  showNumbers() {
-    for (const element of this.root.querySelectorAll("[data-kpi][data-value]")) {
-      this.showKpis({ [element.dataset.kpi]: Number(element.dataset.value) });
-    }
+  showLastEnded() {
+    const ended = this.table.lastEnded;
+    if (!ended) return;
+    this.find("last-session").hidden = false;
+    const link = this.find("last-session-link");
+    link.href = ended.url;
+    link.textContent = formatAgo(ended.at);
+    link.title = ended.name;
   }
 
   showKpis(kpis) {
-    for (const [name, value] of Object.entries(kpis)) {
-      const element = this.find(`kpi="${name}"`);
-      if (element) element.textContent = element.dataset.format === "duration" ? formatDuration(value) : String(value);
-    }
-    if ("live" in kpis) this.showCapacity(kpis.live, kpis.capacity ?? Number(this.root.dataset.capacity));
-    if ("failed_last_hour" in kpis) this.find('kpi-card="failed_last_hour"').dataset.tone = kpis.failed_last_hour ? "danger" : "";
-  }
-
-  showCapacity(live, capacity) {
-    const share = capacity ? live / capacity : 0;
-    const isFull = live >= capacity;
-    this.find('kpi-card="live"').dataset.tone = share >= DANGER_SHARE ? "danger" : share >= WARN_SHARE ? "warn" : "";
-    this.find('kpi-note="live"').textContent = isFull ? gettext("full") : share >= WARN_SHARE ? gettext("nearly full") : "";
-    if (isFull) {
+    this.numbers.show(kpis);
+    const { live, capacity } = this.numbers.kpis;
+    if (live >= capacity) {
       const text = gettext("%(live)s of %(capacity)s. New recordings are asked to wait.");
-      this.showBanner("warn", interpolate(text, { live, capacity }), "capacity");
-    } else this.hideBanner("capacity");
+      this.banners.show("capacity", "warn", interpolate(text, { live, capacity }));
+    } else this.banners.hide("capacity");
+    if ("draining" in kpis) this.showDraining(kpis.draining);
   }
 
-  showBanner(tone, text, about = "error") {
-    const banner = this.find("banner");
-    banner.dataset.tone = tone;
-    banner.dataset.about = about;
-    banner.hidden = false;
-    this.find("banner-text").textContent = text;
+  /** count: sessions that are still finishing, or null where no process of the site is being ended. */
+  showDraining(count) {
+    if (count === null) {
+      this.banners.hide("draining");
+      return;
+    }
+    const text = ngettext("This server is being updated; %(count)s session still finishing.", "This server is being updated; %(count)s sessions still finishing.", count);
+    this.banners.show("draining", "info", interpolate(text, { count }));
   }
 
-  hideBanner(about) {
-    const banner = this.find("banner");
-    if (banner.dataset.about === about) banner.hidden = true;
+  onHealth({ recogniser, since, detail }) {
+    const isDown = recogniser === "down";
+    this.numbers.showRiva(isDown);
+    if (!isDown) {
+      this.downSince = null;
+      this.banners.hide("riva");
+      return;
+    }
+    const heard = since ?? new Date();
+    if (!this.downSince || heard < this.downSince) this.downSince = heard;
+    const time = this.downSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const text = gettext("Riva is unreachable since %(time)s: %(detail)s New recordings are asked to try again.");
+    const link = { text: gettext("Health"), href: this.root.dataset.healthUrl };
+    this.banners.show("riva", "danger", interpolate(text, { time, detail: detail ?? "" }), link);
   }
 }
 

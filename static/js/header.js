@@ -1,7 +1,7 @@
 /** The header of every page: menus, the recogniser's pill, the switch for keyboard shortcuts, local times. */
 
 import { gettext } from "./i18n.js";
-import { readHealth } from "./health-report.js";
+import { healthWatch } from "./health-watch.js";
 import { localiseTimes } from "./times.js";
 import { areShortcutsOn, setShortcutsOn } from "./shortcuts.js";
 
@@ -15,23 +15,21 @@ class RivaPill {
   }
 
   connect() {
-    this.refresh();
-    setInterval(() => this.refresh(), PILL_EVERY_MS);
-    document.addEventListener("visibilitychange", () => this.refresh());
+    healthWatch.follow(this.url, PILL_EVERY_MS, (report) => this.onReport(report));
   }
 
-  async refresh() {
-    if (document.visibilityState !== "visible") return;
-    const { recogniser } = await readHealth(this.url);
+  onReport({ recogniser, since }) {
     if (recogniser === "ok") this.show("ok", gettext("Riva ready"));
     else if (recogniser === "slow") this.show("warn", gettext("Riva slow"));
-    else if (recogniser === "down") this.showDown();
+    else if (recogniser === "down") this.showDown(since);
     else this.show("", gettext("Riva unknown"));
     if (recogniser !== "down") this.badSince = null;
   }
 
-  showDown() {
-    this.badSince ??= new Date();
+  /** Processes notice at different moments; the earliest that was heard of stands. */
+  showDown(since) {
+    const heard = since ?? new Date();
+    if (this.badSince === null || heard < this.badSince) this.badSince = heard;
     const time = this.badSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     this.show("danger", gettext("Riva unreachable since %(time)s").replace("%(time)s", time));
   }

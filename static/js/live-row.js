@@ -2,13 +2,16 @@
 
 import { formatDuration, shortenId } from "./format.js";
 import { gettext } from "./i18n.js";
-import { formatMeasured, isSlowBacklog, isSlowLatency, SoundWatch, stateOf, stateWords } from "./live-words.js";
+import { sourceOfRow } from "./live-filter.js";
+import { formatMeasured, LIMITS, SoundWatch, stateOf, stateWords } from "./live-words.js";
 
 /** Cells show two lines; more text than that would only cost layout. */
 const CAPTION_CHARACTERS = 240;
 
 export class LiveRow {
-  constructor(template, sessionUrl) {
+  /** limits: {slowLatencyMs, slowBacklogMs}. */
+  constructor(template, sessionUrl, limits = LIMITS) {
+    this.limits = limits;
     this.element = template.content.firstElementChild.cloneNode(true);
     this.find = (name) => this.element.querySelector(`[data-${name}]`);
     this.sound = new SoundWatch();
@@ -28,31 +31,26 @@ export class LiveRow {
   }
 
   get state() {
-    return this.isStopping ? "stopping" : stateOf(this.data);
+    return this.isStopping && this.data.state !== "failed" ? "stopping" : stateOf(this.data, this.limits);
   }
 
   get name() {
     return this.data.title || this.data.session_id;
   }
 
-  /** Whether every word of the search is somewhere in what the row shows. */
-  matches(words) {
-    const { title, session_id: id, owner, language, final, interim } = this.data;
-    const text = [title, id, owner, language, final, interim].join(" ").toLowerCase();
-    return words.every((word) => text.includes(word));
-  }
-
   tick(nowMs) {
+    if (this.data.state === "failed") return;
     this._text("time", formatDuration(nowMs - Date.parse(this.data.started_at)));
   }
 
   _showSession() {
-    const { title, session_id: id, owner, language } = this.data;
+    const { title, session_id: id, owner, language, error } = this.data;
     const link = this.find("title");
     link.href = this.find("open").href = this.sessionUrl;
     this._text("title", title || shortenId(id));
     link.classList.toggle("mono", !title);
-    this._text("about", [owner, language].filter(Boolean).join(" · "));
+    this._text("about", [owner, sourceOfRow(this.data), language].filter(Boolean).join(" · "));
+    this._text("error", error ?? "");
     this.find("open").setAttribute("aria-label", `${gettext("Open")} ${this.name}`);
     this.find("stop")?.setAttribute("aria-label", `${gettext("Stop")} ${this.name}`);
     this._text("node", this.data.worker ?? "");
@@ -62,6 +60,8 @@ export class LiveRow {
     const { tone, text } = stateWords(this.state);
     this.find("state").dataset.tone = tone;
     this._text("state", text);
+    const stop = this.find("stop");
+    if (stop) stop.hidden = this.state === "failed";
   }
 
   _showCaption() {
@@ -85,9 +85,9 @@ export class LiveRow {
   _showNumbers() {
     const { latency_ms: latencyMs, backlog_ms: backlogMs } = this.data;
     this._text("latency", formatMeasured(latencyMs));
-    this.find("latency").classList.toggle("is-slow", isSlowLatency(latencyMs));
+    this.find("latency").classList.toggle("is-slow", latencyMs > this.limits.slowLatencyMs);
     this._text("backlog", formatMeasured(backlogMs));
-    this.find("backlog").classList.toggle("is-slow", isSlowBacklog(backlogMs));
+    this.find("backlog").classList.toggle("is-slow", backlogMs > this.limits.slowBacklogMs);
   }
 
   _text(name, text) {

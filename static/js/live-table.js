@@ -1,17 +1,19 @@
-/** The live table: rows by session id, newest first, standing still while somebody is in it. */
+/** The live table: rows by session id, in the order that was asked for, standing still while somebody is in it. */
 
+import { isShown, orderOf, readFilter } from "./live-filter.js";
 import { LiveRow } from "./live-row.js";
 
 export class LiveTable {
   /**
    * onChange(): called whenever what is shown may have changed. sessionUrl(id): the session's page. inSight: an
-   * InSight that is told of the rows.
+   * InSight that is told of the rows. limits: as of LiveRow. userId: who looks, or null.
    */
-  constructor({ table, body, template, sessionUrl, onChange, inSight }) {
-    Object.assign(this, { table, body, template, sessionUrl, onChange, inSight });
+  constructor({ table, body, template, sessionUrl, onChange, inSight, limits, userId = null }) {
+    Object.assign(this, { table, body, template, sessionUrl, onChange, inSight, limits, userId });
     this.rows = new Map();
     this.waiting = new Map(); // new sessions, while the pointer or focus is in the table
-    this.filter = { words: [], state: "" };
+    this.filter = readFilter("");
+    this.lastEnded = null; // {name, url, at} of the session that went last
     this.active = null;
   }
 
@@ -58,8 +60,15 @@ export class LiveTable {
   }
 
   setFilter(filter) {
+    const isReordered = filter.sort !== this.filter.sort;
     this.filter = filter;
+    if (isReordered) this._order();
     this.apply();
+  }
+
+  /** What is known of all sessions, those that wait to be shown included. */
+  get data() {
+    return [...this.rows.values()].map(({ data }) => data).concat(...this.waiting.values());
   }
 
   /** How many rows there are of each state, whatever the filter. */
@@ -70,16 +79,14 @@ export class LiveTable {
   }
 
   apply() {
-    const { words, state } = this.filter;
-    for (const row of this.rows.values()) {
-      row.element.hidden = Boolean((state && row.state !== state) || !row.matches(words));
-    }
+    for (const row of this.rows.values()) row.element.hidden = !isShown(this.filter, row.data, row.state, this.userId);
     this._keepOneTabStop();
     this.onChange();
   }
 
   tick(nowMs) {
     for (const row of this.rows.values()) row.tick(nowMs);
+    if (!this.isInUse) this._order();
   }
 
   /** Move the focus by rows; from outside the table to its first or last row. */
@@ -99,19 +106,30 @@ export class LiveTable {
   }
 
   _add(data) {
-    const row = new LiveRow(this.template, this.sessionUrl(data.session_id));
+    const row = new LiveRow(this.template, this.sessionUrl(data.session_id), this.limits);
     row.update(data);
     this.rows.set(data.session_id, row);
-    const older = [...this.body.children].find((element) => {
-      return this.rows.get(element.dataset.id).data.started_at < data.started_at;
-    });
-    this.body.insertBefore(row.element, older ?? null);
+    const order = orderOf(this.filter.sort);
+    const later = [...this.body.children].find((element) => order(this.rows.get(element.dataset.id).data, data) > 0);
+    this.body.insertBefore(row.element, later ?? null);
     this.inSight?.add(row.element);
+  }
+
+  /** Moves only rows that are out of place: each move costs a layout. */
+  _order() {
+    const order = orderOf(this.filter.sort);
+    const rows = [...this.rows.values()].sort((a, b) => order(a.data, b.data));
+    rows.forEach((row, index) => {
+      const there = this.body.children[index];
+      if (there !== row.element) this.body.insertBefore(row.element, there ?? null);
+    });
   }
 
   _remove(id) {
     this.waiting.delete(id);
-    const element = this.rows.get(id)?.element;
+    const row = this.rows.get(id);
+    if (row) this.lastEnded = { name: row.name, url: row.sessionUrl, at: new Date() };
+    const element = row?.element;
     if (element) this.inSight?.remove(element);
     element?.remove();
     this.rows.delete(id);

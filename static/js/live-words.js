@@ -3,16 +3,16 @@
 import { formatSeconds } from "./format.js";
 import { gettext, interpolate } from "./i18n.js";
 
-const SLOW_LATENCY_MS = 1000;
-const SLOW_BACKLOG_MS = 2000;
+/** Where the page is not told the site's own limits. */
+export const LIMITS = { slowLatencyMs: 1000, slowBacklogMs: 2000 };
 const NO_SOUND_AFTER_MS = 10_000;
 const SOUND_LEVEL = 0.003;
 
 /** "live", "slow", "finishing", ...: a live session whose captions run behind is slow. */
-export function stateOf(row) {
+export function stateOf(row, { slowBacklogMs } = LIMITS) {
   if (row.state === "detached") return "reconnecting";
   if (row.state !== "live") return row.state;
-  return row.backlog_ms > SLOW_BACKLOG_MS ? "slow" : "live";
+  return row.backlog_ms > slowBacklogMs ? "slow" : "live";
 }
 
 const STATE_WORDS = {
@@ -35,9 +35,6 @@ export function stateWords(state) {
   const [tone, text] = STATE_WORDS[state] ?? ["", () => state];
   return { tone, text: text() };
 }
-
-export const isSlowLatency = (ms) => ms > SLOW_LATENCY_MS;
-export const isSlowBacklog = (ms) => ms > SLOW_BACKLOG_MS;
 
 /** A measured time, or a dash where nothing was measured yet. */
 export function formatMeasured(ms) {

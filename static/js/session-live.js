@@ -4,7 +4,7 @@ import { Captions } from "./captions.js";
 import { formatDuration } from "./format.js";
 import { gettext } from "./i18n.js";
 import { LiveSocket } from "./live-socket.js";
-import { connectionWords, formatMeasured, isSlowBacklog, isSlowLatency, SoundWatch, stateOf, stateWords } from "./live-words.js";
+import { connectionWords, formatMeasured, LIMITS, SoundWatch, stateOf, stateWords } from "./live-words.js";
 import { connectCopyId } from "./session-copy.js";
 import { StopDialog } from "./stop-dialog.js";
 
@@ -161,16 +161,16 @@ class LiveSession {
     this.backlogMs = backlogMs;
     this.find("level").value = Math.sqrt(level ?? 0);
     this.find("level-text").textContent = isSilent ? gettext("no sound") : "";
-    this.showMeasured("latency", latencyMs, isSlowLatency);
-    this.showMeasured("backlog", backlogMs, isSlowBacklog);
+    this.showMeasured("latency", latencyMs, LIMITS.slowLatencyMs);
+    this.showMeasured("backlog", backlogMs, LIMITS.slowBacklogMs);
     this.find("audio").textContent = formatDuration(audioMs);
     if (this.status) this.showState(this.stateNow());
   }
 
-  showMeasured(name, ms, isSlow) {
+  showMeasured(name, ms, limitMs) {
     const element = this.find(name);
     element.textContent = formatMeasured(ms);
-    element.classList.toggle("is-slow", isSlow(ms));
+    element.classList.toggle("is-slow", ms > limitMs);
   }
 
   showConnection(status) {

@@ -15,7 +15,7 @@ from transcription.live_view import MAX_FRAMES_WAITING, View
 from transcription.services import CONTROL_GROUP
 from transcription.tests.live_session import SPEECH, TICK_S, LiveSession, final, interim
 from transcription.tests.virtual_time import in_virtual_time
-from transcription.tests.watched_site import Site, database_row
+from transcription.tests.watched_site import Site, database_row, numbers
 
 Frame = dict[str, Any]
 
@@ -351,3 +351,99 @@ async def test_the_last_viewer_takes_the_work_with_them() -> None:
         await asyncio.sleep(30)
 
     assert site.database.asked == []
+
+
+# What the page shows beside the rows
+
+
+def kpis_with(name: str, value: object) -> Callable[[Frame], bool]:
+    return lambda frame: frame["event"] == "kpis" and frame["kpis"].get(name) == value
+
+
+@in_virtual_time
+async def test_the_figures_come_from_the_database_and_from_what_is_live() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        site.database.numbers = numbers(sessions_today=3, audio_today_ms=5000, first_interims_ms=(400,))
+        viewer = Viewer(site.views.open(captions=True))
+        session.live.feed(SPEECH)
+        frame = await viewer.next(kpis_with("audio_today_ms", 6000))
+        session.stop()
+
+    assert (frame["kpis"]["sessions_today"], frame["kpis"]["first_interim_p50_ms"]) == (3, 400)
+    assert frame["kpis"]["draining"] is None
+
+
+@in_virtual_time
+async def test_no_figure_falls_when_a_session_ends() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        session.live.feed(SPEECH)
+        await viewer.next(kpis_with("audio_today_ms", 1000))
+        session.stop()
+        await session.finished()
+        del site.sessions["my-id"]
+        await viewer.next(lambda frame: "my-id" in frame.get("ended", ()))
+        frame = await viewer.next(lambda frame: frame["event"] == "kpis")
+
+    assert frame["kpis"]["audio_today_ms"] == 1000
+
+
+@in_virtual_time
+async def test_a_session_that_failed_is_shown_for_a_while_and_is_no_live_one() -> None:
+    async with Site() as site:
+        viewer = Viewer(site.views.open(captions=False))
+        await viewer.next(lambda frame: frame["event"] == "kpis")
+        site.database.failed = {"broken": database_row("broken", "words", "failed", error="The recogniser failed.")}
+        shown = await viewer.next(has_row)
+        late = Viewer(site.views.open(captions=True))
+        snapshot = await late.next(has_row)
+        site.database.failed = {}
+        gone = await viewer.next(lambda frame: frame.get("ended"))
+
+    [row] = shown["sessions"]
+    assert (row["state"], row["error"], row["captions_hidden"]) == ("failed", "The recogniser failed.", True)
+    assert (snapshot["event"], snapshot["sessions"][0]["final"], snapshot["kpis"]["live"]) == ("snapshot", "words", 0)
+    assert gone["ended"] == ["broken"]
+
+
+@in_virtual_time
+async def test_sessions_of_a_process_that_ends_are_counted_as_finishing() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        viewer = Viewer(site.views.open(captions=True))
+        await viewer.next(has_row)
+        site.is_draining = True
+        await viewer.next(kpis_with("draining", 1))
+        session.stop()
+
+
+@in_virtual_time
+async def test_a_session_out_of_sight_is_told_of_when_it_becomes_slow() -> None:
+    async with Site(layer_reaches_all=False) as site:
+        site.database.rows = {"far": database_row("far", "words", backlog_ms=0)}
+        view = site.views.open(captions=True)
+        viewer = Viewer(view)
+        await viewer.next(has_row)
+        view.show([])
+        site.database.rows = {"far": database_row("far", "words", backlog_ms=9000)}
+        changed = await viewer.next(has_row)
+
+    assert changed["sessions"][0]["backlog_ms"] == 9000
+
+
+@in_virtual_time
+async def test_the_database_is_not_asked_for_figures_where_nobody_looks_at_the_list() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.store(session)
+        watched = site.views.subscribe("my-id")
+        await asyncio.sleep(60)
+        await site.views.unsubscribe(watched)
+        session.stop()
+
+    assert not {"read_numbers", "read_failed_rows"} & set(site.database.asked)

@@ -130,6 +130,9 @@ def test_numbers_count_today_and_the_last_hour() -> None:
         "audio_lost_today_ms": 0,
         "failed_last_hour": 1,
         "interrupted_last_hour": 1,
+        "first_interim_p50_ms": None,
+        "first_interim_p95_ms": None,
+        "final_lag_p95_ms": None,
     }
 
 

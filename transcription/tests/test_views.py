@@ -37,7 +37,7 @@ def client_of(user: User) -> Client:
     return client
 
 
-@pytest.mark.parametrize("name", ["sessions", "live", "health", "numbers"])
+@pytest.mark.parametrize("name", ["sessions", "live", "health", "live_table", "last_hour"])
 def test_a_stranger_is_sent_to_the_login_and_back(name: str) -> None:
     answer = Client().get(reverse(name), REMOTE_ADDR=SOMEBODY_ELSE)
     assert answer.status_code == 302
@@ -74,22 +74,16 @@ def test_the_login_leads_to_a_page_that_one_may_see(permission: str, page: str) 
 def test_the_console_shows_todays_numbers_and_stop_only_to_those_who_may() -> None:
     make_session("one", "two")
     watching = client_of(make_user("view_live")).get(reverse("live"))
-    assert watching.context["numbers"]["audio_today_ms"] == 4000
+    assert watching.context["facts"]["kpis"]["audio_today_ms"] == 4000
     assert "data-stop-dialog" not in watching.content.decode()
     stopping = client_of(make_user("view_live", "stop_transcriptionsession")).get(reverse("live"))
     assert "data-stop-dialog" in stopping.content.decode()
 
 
-def test_the_numbers_are_for_those_who_may_watch() -> None:
-    assert client_of(make_user()).get(reverse("numbers")).status_code == 403
-    answer = client_of(make_user("view_live")).get(reverse("numbers"))
-    assert set(answer.json()) == {
-        "sessions_today",
-        "audio_today_ms",
-        "audio_lost_today_ms",
-        "failed_last_hour",
-        "interrupted_last_hour",
-    }
+@pytest.mark.parametrize("name", ["live_table", "last_hour"])
+def test_what_belongs_to_the_live_page_is_for_those_who_may_watch(name: str) -> None:
+    assert client_of(make_user()).get(reverse(name)).status_code == 403
+    assert client_of(make_user("view_live")).get(reverse(name)).status_code == 200
 
 
 def test_a_session_of_somebody_else_does_not_exist() -> None:

@@ -14,6 +14,7 @@ from transcription.database_threads import DatabaseThreads
 from transcription.live import LiveTranscription
 from transcription.live_publisher import LivePublisher
 from transcription.live_view import LiveViews
+from transcription.numbers import ConsoleNumbers
 from transcription.subscriptions.messages import SegmentItem
 from transcription.subscriptions.picture import MAX_KEPT_SEGMENTS, StoredSegment
 from transcription.subscriptions.stored import News
@@ -56,6 +57,7 @@ def database_row(session_id: str, text: str, state: str = "live", **fields: Any)
     return {
         "session_id": session_id,
         "state": state,
+        "started_at": "2026-01-02T10:00:00+00:00",
         "worker": "",
         "final": text,
         "interim": "",
@@ -70,12 +72,22 @@ def database_row(session_id: str, text: str, state: str = "live", **fields: Any)
     }
 
 
+def numbers(**figures: Any) -> ConsoleNumbers:
+    """What the database knows of today: nothing, unless told otherwise."""
+    counts = ("sessions_today", "audio_today_ms", "audio_lost_today_ms", "failed_last_hour", "interrupted_last_hour")
+    values: dict[str, Any] = dict.fromkeys(counts, 0)
+    values |= {"midnight": datetime(2026, 1, 2, tzinfo=UTC), "first_interims_ms": (), "final_lags_ms": ()}
+    return ConsoleNumbers(**(values | figures))
+
+
 class MemoryDatabase(DatabaseThreads):
     """Answers the live view's questions from memory, without threads. fails: raised by the next questions."""
 
     def __init__(self) -> None:
         super().__init__(size=1)
         self.rows: dict[str, Row] = {}
+        self.failed: dict[str, Row] = {}
+        self.numbers = numbers()
         self.facts: dict[str, SessionAnswer] = {}
         self.segments: dict[str, list[StoredSegment]] = {}
         self.pk = 1
@@ -91,6 +103,10 @@ class MemoryDatabase(DatabaseThreads):
                 return dict(self.rows)
             case "read_detached_rows", ():
                 return {session_id: row for session_id, row in self.rows.items() if row["state"] == "detached"}
+            case "read_failed_rows", ():
+                return dict(self.failed)
+            case "read_numbers", ():
+                return self.numbers
             case "read_news", (session_id, from_index):
                 return self._news(session_id, from_index)
             case "read_page", (session_id, indexes):
@@ -112,7 +128,14 @@ class Site:
         self.nudges = 0
         self.sessions: dict[str, LiveTranscription] = {}
         self.database = MemoryDatabase()
-        self.publisher = LivePublisher(uuid.uuid4(), self.sessions, on_stop_nudge=self._on_nudge, clock=clock)
+        self.is_draining = False
+        self.publisher = LivePublisher(
+            uuid.uuid4(),
+            self.sessions,
+            on_stop_nudge=self._on_nudge,
+            is_draining=lambda: self.is_draining,
+            clock=clock,
+        )
         self.views = LiveViews(self.database, capacity=10, layer_reaches_all=layer_reaches_all, clock=clock)
 
     async def __aenter__(self) -> Self:
