@@ -162,6 +162,10 @@ def may_stop(who: Who, session: TranscriptionSession) -> bool:
     return stoppable_sessions(who).filter(pk=session.pk).exists()
 
 
+def may_change(who: Who, session: TranscriptionSession) -> bool:
+    return changeable_sessions(who).filter(pk=session.pk).exists()
+
+
 def may_export(who: Who, session: TranscriptionSession) -> bool:
     return exportable_sessions(who).filter(pk=session.pk).exists()
 

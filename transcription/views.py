@@ -43,6 +43,7 @@ from transcription.page_words import TONES, end_in_words
 from transcription.principals import Principal
 from transcription.process import get_process
 from transcription.retention.protecting import is_protected
+from transcription.review_page import review_context
 from transcription.riva.offer import ANY_LANGUAGE, RivaModel
 from transcription.scopes import Scope
 from transcription.session_list import (
@@ -229,6 +230,7 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "events_path": f"{get_config().api_v1_str}/sessions/{found.public_id}/events",
         "formats": list(CONTENT_TYPES),
         **(_transcript_part(found, request.GET.get("part", "")) if may_read else {}),
+        **(review_context(found, principal, may_read=may_read) if found.has_ended else {}),
     }
     template = "console/session_ended.html" if found.has_ended else "console/session_live.html"
     return render(request, template, context)

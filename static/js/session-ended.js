@@ -1,5 +1,7 @@
 /** The page of one session afterwards. */
 
+import { ReviewPage } from "./review/page.js";
+import { connectTitle } from "./review/title.js";
 import { connectCopyId, connectCopyTranscript } from "./session-copy.js";
 
 function connectDelete(root) {
@@ -27,3 +29,5 @@ connectCopyId(root);
 connectCopyTranscript(root);
 connectDelete(root);
 connectExport(root);
+connectTitle(root);
+if (root.dataset.reviewUrl) new ReviewPage(root).connect();

@@ -1,20 +1,22 @@
-"""What a first visit of the recording page loads."""
+"""What a first visit of the recording page and of the review page loads."""
 
 from __future__ import annotations
 
 import gzip
+import posixpath
 import re
 
 import pytest
 from django.test import Client
 
 from speechsite.config import BASE_DIR
-from transcription.tests.rows import make_user
+from transcription.tests.rows import make_session, make_user
 
 STATIC = BASE_DIR / "static"
-MAX_BYTES = 60_000
+MAX_RECORDING_BYTES = 60_000
+MAX_REVIEW_BYTES = 120_000
 LOADED = re.compile(r'(?:href|src|data-worklet-url)="/static/([\w./-]+\.(?:css|js|svg|webmanifest))"')
-IMPORT = re.compile(r'from "\./([\w-]+\.js)"')
+IMPORT = re.compile(r'from "(\.{1,2}/[\w/-]+\.js)"')
 
 
 def loaded_files(html: str) -> set[str]:
@@ -25,8 +27,14 @@ def loaded_files(html: str) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += [f"js/{module}" for module in IMPORT.findall((STATIC / name).read_text())]
+            folder = posixpath.dirname(name)
+            modules = IMPORT.findall((STATIC / name).read_text())
+            waiting += [posixpath.normpath(posixpath.join(folder, module)) for module in modules]
     return found
+
+
+def compressed_bytes(html: bytes, names: set[str]) -> int:
+    return sum(len(gzip.compress(part)) for part in [html, *((STATIC / name).read_bytes() for name in names)])
 
 
 @pytest.mark.django_db
@@ -36,8 +44,19 @@ def test_the_recording_page_is_light() -> None:
     html = client.get("/").content
     names = loaded_files(html.decode())
     assert {"js/record.js", "js/transcription-socket.js", "js/pcm-worklet.js", "css/record.css"} <= names
-    parts = [html, *((STATIC / name).read_bytes() for name in names)]
-    assert sum(len(gzip.compress(part)) for part in parts) <= MAX_BYTES
+    assert compressed_bytes(html, names) <= MAX_RECORDING_BYTES
+
+
+@pytest.mark.django_db
+def test_the_review_page_is_light() -> None:
+    client = Client()
+    user = make_user()
+    client.force_login(user)
+    session = make_session("Ask not what your country can do for you.", owner=user)
+    html = client.get(f"/console/sessions/{session.public_id}/").content
+    names = loaded_files(html.decode())
+    assert {"js/review/page.js", "js/review/change-queue.js", "js/i18n.js", "css/review.css"} <= names
+    assert compressed_bytes(html, names) <= MAX_REVIEW_BYTES
 
 
 def test_the_socket_of_the_pages_can_be_copied_as_one_file() -> None:

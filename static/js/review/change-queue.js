@@ -49,7 +49,7 @@ export class ChangeQueue extends EventTarget {
   add(change) {
     const at = this.waiting.findLastIndex(({ id, kind }) => id === change.id && kind === change.kind);
     const isWaiting = at > 0 || (at === 0 && !this._isRunning && this.state !== "conflict");
-    if (isWaiting) this.waiting[at] = { ...change, version: this.waiting[at].version, was: this.waiting[at].was };
+    if (isWaiting) this.waiting[at] = { ...change, version: this.waiting[at].version };
     else if (this.waiting.length >= MAX_WAITING) return false;
     else this.waiting.push(change);
     this._keep();

@@ -1,6 +1,7 @@
 /** The questions of the review page, each a promise of its answer; null where the person turned away. */
 
 import { gettext, interpolate, ngettext } from "../i18n.js";
+import { speakerName } from "./passage-row.js";
 
 /** Show a dialog until it closes. Returns its returnValue, empty where it was cancelled. */
 function shown(dialog) {
@@ -58,7 +59,7 @@ export class SpeakerDialog {
     const words = speaker
       ? ngettext("In the %(count)s segment of “%(name)s”", "In all %(count)s segments of “%(name)s”", count)
       : ngettext("In the %(count)s segment without a speaker", "In all %(count)s segments without a speaker", count);
-    this.find("everywhere").textContent = interpolate(words, { count, name: speaker });
+    this.find("everywhere").textContent = interpolate(words, { count, name: speakerName(speaker) });
     for (const choice of this.dialog.querySelectorAll("[name=where]")) {
       choice.checked = (choice.value === "everywhere") === everywhere;
     }

@@ -14,6 +14,11 @@ export function shownWords(passage, view) {
   return timeWords({ ...passage, text: passage.asrText, words: heard });
 }
 
+/** A recogniser tells voices apart by numbers. */
+export function speakerName(speaker) {
+  return /^\d+$/.test(speaker) ? interpolate(gettext("Speaker %(number)s"), { number: speaker }) : speaker;
+}
+
 export function shownText(passage, view) {
   return view === "machine" ? passage.asrText : passage.text;
 }
@@ -51,7 +56,7 @@ export function fillRow(row, passage, { language, view, threshold, mayEdit }) {
 function fillSpeaker(button, speaker, mayEdit) {
   button.hidden = !speaker && !mayEdit;
   button.disabled = !mayEdit;
-  button.textContent = speaker || gettext("Speaker?");
+  button.textContent = speakerName(speaker) || gettext("Who speaks?");
   button.classList.toggle("is-unset", !speaker);
 }
 

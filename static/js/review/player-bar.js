@@ -17,10 +17,11 @@ export function parseClock(text) {
 }
 
 export class PlayerBar {
-  /** element: review_player.html. onPosition(ms, isPlaying): each frame while it plays. */
-  constructor(element, { durationMs, onPosition }) {
+  /** element: review_player.html. pauseTyping: a box elsewhere, or null. onPosition(ms, isPlaying): each frame while it plays. */
+  constructor(element, { durationMs, pauseTyping, onPosition }) {
     this.element = element;
     this.find = (name) => element.querySelector(`[data-${name}]`);
+    this.pauseTyping = pauseTyping;
     this.onPosition = onPosition;
     this.player = new Player(this.find("audio"), durationMs);
     this.wave = new Waveform(this.find("wave"), { durationMs, onSeek: (ms) => this.player.seek(ms) });
@@ -50,12 +51,16 @@ export class PlayerBar {
   }
 
   get pausesWhileTyping() {
-    return this.find("pause-typing")?.checked ?? false;
+    return this.pauseTyping?.checked ?? false;
   }
 
-  async loadPeaks(load) {
+  /** load(): the API's peaks. gaps: [{startMs, endMs}] that are known without it. */
+  async loadPeaks(load, gaps) {
+    this.wave.mark({ gaps });
     try {
-      this.wave.setPeaks(await load());
+      const { peaks, missing } = await load();
+      this.wave.setPeaks(peaks);
+      this.wave.mark({ gaps: [...gaps, ...missing.map(([startMs, endMs]) => ({ startMs, endMs }))] });
     } catch {
       // Without its waveform the recording can be heard all the same.
     }
@@ -98,8 +103,7 @@ export class PlayerBar {
     const speed = this.find("speed");
     this.player.setSpeed(SPEEDS.includes(this.settings.speed) ? this.settings.speed : 1);
     speed.addEventListener("change", () => this.player.setSpeed(Number(speed.value)));
-    for (const [name, key] of [["follow", "follow"], ["pause-typing", "pauseTyping"]]) {
-      const box = this.find(name);
+    for (const [box, key] of [[this.find("follow"), "follow"], [this.pauseTyping, "pauseTyping"]]) {
       if (!box) continue;
       box.checked = this.settings[key];
       box.addEventListener("change", () => this._remember({ [key]: box.checked }));

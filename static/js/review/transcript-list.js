@@ -47,12 +47,6 @@ export class TranscriptList {
     this.setCursor(this.cursorId && this.index(this.cursorId) >= 0 ? this.cursorId : passages[0]?.id ?? null);
   }
 
-  /** More of the same transcript. */
-  append(passages) {
-    this.passages.push(...passages);
-    if (this._more === null) this._makeLater();
-  }
-
   index(id) {
     return this.passages.findIndex((passage) => passage.id === id);
   }
@@ -76,23 +70,40 @@ export class TranscriptList {
     if (row) this._fill(row, passage);
   }
 
-  /** Put passages in the place of others that follow each other. */
-  replace(ids, passages) {
-    const at = this.index(ids[0]);
-    if (at < 0) return;
-    this.row(ids.at(-1));
-    const before = this.rows.get(ids[0]);
-    const made = passages.map((passage) => [passage.id, makeRow(this.template, passage, this.options)]);
-    before.before(...made.map(([, row]) => row));
-    for (const id of ids) {
-      this.rows.get(id).remove();
+  /** Rows for the passages of a changed list: new ones come, others go, the rest stays. */
+  sync(passages, changedIds) {
+    const kept = new Set(passages.map(({ id }) => id));
+    for (const [id, row] of this.rows) {
+      if (kept.has(id)) continue;
+      row.remove();
       this.rows.delete(id);
     }
-    for (const [id, row] of made) this.rows.set(id, row);
-    this.passages.splice(at, ids.length, ...passages);
-    this._made += passages.length - ids.length;
-    if (ids.includes(this.cursorId)) this.setCursor(passages[0]?.id ?? this.passages[Math.max(0, at - 1)]?.id ?? null);
+    const at = this.passages.findIndex(({ id }) => id === this.cursorId);
+    this.passages = passages;
+    const changed = new Set(changedIds);
+    let before = null;
+    // Rows that were made stay made, and what is new among or beside them is made now.
+    const madeTo = passages.findLastIndex(({ id }) => this.rows.has(id));
+    for (let i = 0; i <= madeTo || changed.has(passages[i]?.id); i += 1) {
+      before = this._place(passages[i], before, changed);
+    }
+    this._made = this.rows.size;
+    if (!kept.has(this.cursorId)) this.setCursor(passages[Math.max(0, Math.min(at, passages.length - 1))]?.id ?? null);
+    this._makeLater();
     this._paintHits();
+  }
+
+  _place(passage, before, changed) {
+    let row = this.rows.get(passage.id);
+    if (!row) {
+      row = makeRow(this.template, passage, this.options);
+      this.rows.set(passage.id, row);
+      if (before) before.after(row);
+      else this.list.prepend(row);
+    } else if (changed.has(passage.id)) {
+      this._fill(row, passage);
+    }
+    return row;
   }
 
   change(options) {

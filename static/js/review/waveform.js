@@ -9,14 +9,14 @@ const STEP_MS = 5_000;
 const PAGE_MS = 30_000;
 const MARK_PX = 3;
 
-/** The loudest peak under each of `bars` bars. Pure. peaks: bytes. */
+/** The loudest peak under each of `bars` bars. Pure. peaks: 0.0 to 1.0 of full scale. */
 export function barHeights(peaks, bars) {
   const heights = new Float32Array(bars);
   if (!peaks.length) return heights;
   for (let i = 0; i < bars; i += 1) {
     const from = Math.floor((i * peaks.length) / bars);
     const to = Math.max(from + 1, Math.floor(((i + 1) * peaks.length) / bars));
-    for (let j = from; j < to; j += 1) heights[i] = Math.max(heights[i], peaks[j] / 255);
+    for (let j = from; j < to; j += 1) heights[i] = Math.max(heights[i], peaks[j]);
   }
   return heights;
 }
@@ -27,7 +27,7 @@ export class Waveform {
     this.element = element;
     this.durationMs = durationMs;
     this.onSeek = onSeek;
-    this.peaks = new Uint8Array();
+    this.peaks = [];
     this.marks = { doubts: [], gaps: [], bookmarks: [] }; // [{startMs, endMs}]
     this.positionMs = 0;
     this.played = element.querySelector("[data-wave-played]");

@@ -17,6 +17,14 @@ export function splitWords(text) {
   return text.match(WORD) ?? [];
 }
 
+/** Two texts one after the other, with a space between them where their scripts have one. */
+export function joinTexts(first, second) {
+  const [before, after] = [first.trimEnd(), second.trimStart()];
+  if (!before || !after) return before || after;
+  const isUnspaced = new RegExp(`^[${UNSPACED}]`, "u").test(after) && new RegExp(`[${UNSPACED}${MARKS}]$`, "u").test(before);
+  return before + (isUnspaced ? "" : " ") + after;
+}
+
 /**
  * before, after: lists of words. Returns pairs [i, j] of words that are the same, in order: a longest common
  * subsequence, or what the two have in common at their ends where they are too long for that.
@@ -80,33 +88,4 @@ export function diffTexts(before, after) {
 function splitPieces(text) {
   const words = findWords(text);
   return words.map(({ at }, i) => (i + 1 < words.length ? text.slice(at, words[i + 1].at) : `${text.slice(at).trimEnd()} `));
-}
-
-/** How many words one has to remove, add or replace, over how many there should be; null where there are none. */
-export function errorRate(pairsOfTexts) {
-  let [errors, total] = [0, 0];
-  for (const [machine, edited] of pairsOfTexts) {
-    const [heard, said] = [plainWords(machine), plainWords(edited)];
-    total += said.length;
-    errors += machine === edited ? 0 : countEdits(heard, said);
-  }
-  return total ? errors / total : null;
-}
-
-/** As word error rates are taken: without case and punctuation. */
-function plainWords(text) {
-  return splitWords(text.toLowerCase().replace(/[^\p{L}\p{M}\p{N}\s'’-]/gu, " "));
-}
-
-function countEdits(before, after) {
-  if (before.length * after.length > MAX_CELLS) return Math.max(before.length, after.length);
-  let row = Array.from({ length: after.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= before.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= after.length; j += 1) {
-      next.push(before[i - 1] === after[j - 1] ? row[j - 1] : 1 + Math.min(row[j - 1], row[j], next[j - 1]));
-    }
-    row = next;
-  }
-  return row.at(-1);
 }

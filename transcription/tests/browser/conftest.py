@@ -31,7 +31,7 @@ CHROMIUM_FLAGS = (
 )
 ACTION_TIMEOUT_MS = 15_000
 
-SEED = Path(__file__).with_name("seed.py")
+SEEDS = (Path(__file__).with_name("seed.py"), Path(__file__).with_name("seed_review.py"))
 SCREENSHOTS = Path(__file__).parents[3] / "test-results" / "screenshots"
 
 
@@ -39,7 +39,8 @@ SCREENSHOTS = Path(__file__).parents[3] / "test-results" / "screenshots"
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The whole service with the embedded recogniser, an operator and some past sessions."""
     data_dir = tmp_path_factory.mktemp("site")
-    for arguments in (("migrate", "--verbosity", "0"), ("shell", "--command", SEED.read_text())):
+    shells = (("shell", "--command", seed.read_text()) for seed in SEEDS)
+    for arguments in (("migrate", "--verbosity", "0"), *shells):
         outcome = manage(*arguments, data_dir=data_dir, DATABASE_URL="")
         assert outcome.returncode == 0, outcome.stderr
     hosts = f"127.0.0.1,localhost,{INSECURE_HOST}"

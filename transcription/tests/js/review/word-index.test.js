@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { findHits, replaceHit } from "../../../../static/js/review/find.js";
-import { Stepper, Timeline } from "../../../../static/js/review/timeline.js";
+import { Stepper, WordIndex } from "../../../../static/js/review/word-index.js";
 import { MAX_STEPS, UndoStack } from "../../../../static/js/review/undo.js";
 
 const word = (startMs, confidence = null) => ({ startMs, endMs: startMs + 100, confidence });
-const timeline = new Timeline([
+const words = new WordIndex([
   { key: "a", startMs: 0, endMs: 900, words: [word(0, 0.5), word(300, 0.95)] },
   { key: "b", startMs: 1000, endMs: 2000, words: [] },
   { key: "c", startMs: 2000, endMs: 3000, words: [word(2000), word(2500, 0.7)] },
@@ -14,21 +14,21 @@ const timeline = new Timeline([
 const at = (place) => place && [place.key, place.word];
 
 test("the word at a time is the last that began", () => {
-  assert.deepEqual([-1, 0, 299, 300, 1500, 9999].map((ms) => at(timeline.wordAt(ms))), [null, ["a", 0], ["a", 0], ["a", 1], ["a", 1], ["c", 1]]);
-  assert.equal(timeline.segmentAt(1500).key, "b");
+  assert.deepEqual([-1, 0, 299, 300, 1500, 9999].map((ms) => at(words.wordAt(ms))), [null, ["a", 0], ["a", 0], ["a", 1], ["a", 1], ["c", 1]]);
+  assert.equal(words.segmentAt(1500).key, "b");
 });
 
 test("a step by words stops at the ends", () => {
-  assert.deepEqual([timeline.step(300, 1), timeline.step(300, -1), timeline.step(0, -1), timeline.step(9999, 1)].map(at), [["c", 0], ["a", 0], ["a", 0], ["c", 1]]);
+  assert.deepEqual([words.step(300, 1), words.step(300, -1), words.step(0, -1), words.step(9999, 1)].map(at), [["c", 0], ["a", 0], ["a", 0], ["c", 1]]);
 });
 
 test("doubtful words are those below the threshold that a recogniser judged", () => {
-  assert.deepEqual(timeline.doubtful(0.8).map(at), [["a", 0], ["c", 1]]);
-  assert.deepEqual(timeline.doubtful(0.6).map(at), [["a", 0]]);
+  assert.deepEqual(words.doubtful(0.8).map(at), [["a", 0], ["c", 1]]);
+  assert.deepEqual(words.doubtful(0.6).map(at), [["a", 0]]);
 });
 
 test("stepping begins at the time that is heard and goes round", () => {
-  const places = timeline.doubtful(0.8);
+  const places = words.doubtful(0.8);
   const stepper = new Stepper(places);
   assert.deepEqual(at(stepper.step(true, 400)), ["c", 1]);
   assert.deepEqual(at(stepper.step(true)), ["a", 0]);

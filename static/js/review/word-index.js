@@ -1,7 +1,7 @@
 /** All words of a transcript by time and by doubt. Pure. */
 
 /** A place is {key, word}: the segment's key, and the number of the word in it. */
-export class Timeline {
+export class WordIndex {
   /** segments: [{key, startMs, endMs, words: [{startMs, endMs, confidence}]}] in order of time. */
   constructor(segments) {
     this.segments = segments;
