@@ -11,9 +11,10 @@ from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
-from transcription.admin_display import moment, shorten, with_second_line
+from transcription.admin_display import SHOWN_ID_CHARACTERS, moment, shorten, with_second_line
 from transcription.admin_lists import CappedListMixin
 from transcription.audit.models import AuditEvent
 from transcription.exports import streamed
@@ -67,11 +68,13 @@ class AuditEventAdmin(CappedListMixin, admin.ModelAdmin):
 
     @admin.display(description=gettext_lazy("object"))
     def on(self, event: AuditEvent) -> str:
-        return with_second_line(shorten(event.object_id), event.object_type) if event.object_id else "-"
+        if not event.object_id:
+            return "-"
+        return with_second_line(Truncator(event.object_id).chars(SHOWN_ID_CHARACTERS), event.object_type)
 
     @admin.display(description=gettext_lazy("details"))
     def shown_details(self, event: AuditEvent) -> str:
-        return shorten(", ".join(f"{name}: {value}" for name, value in event.details.items())) or "-"
+        return shorten("; ".join(f"{name}: {_plain(value)}" for name, value in event.details.items())) or "-"
 
     @admin.action(permissions=["view"], description=gettext_lazy("Save selected entries as CSV"))
     def save_csv(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> HttpResponseBase:
@@ -89,6 +92,10 @@ def write_csv(events: QuerySet[AuditEvent]) -> Iterator[str]:
         piece = AuditEvent.objects.filter(pk__in=keys[start : start + ROWS_PER_READ]).order_by("-at", "-id")
         for event in piece:
             yield writer.writerow(_cell(getattr(event, name)) for name in COLUMNS)
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _cell(value: Any) -> str:

@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from transcription.admin_display import format_duration, moment
+from transcription.admin_display import SHOWN_ID_CHARACTERS, format_duration, moment
 from transcription.admin_lists import CappedListMixin
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
@@ -87,15 +88,8 @@ class RetentionRuleAdmin(admin.ModelAdmin):
 @admin.register(Tombstone)
 class TombstoneAdmin(CappedListMixin, admin.ModelAdmin):
     list_display = (
-        "public_id",
-        "by",
-        "length",
-        "segments",
-        "audio_files",
-        "shown_began",
-        "shown_finished",
-        "scrubbed_at",
-    )
+        "short_id", "by", "length", "segments", "audio_files", "shown_began", "shown_finished", "shown_scrubbed",
+    )  # fmt: skip
     list_filter = (("finished_at", admin.EmptyFieldListFilter), "rule")
     search_fields = ("=public_id",)
     search_help_text = gettext_lazy("The whole id of a session")
@@ -116,6 +110,10 @@ class TombstoneAdmin(CappedListMixin, admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    @admin.display(description=gettext_lazy("id"))
+    def short_id(self, stone: Tombstone) -> str:
+        return str(Truncator(stone.public_id).chars(SHOWN_ID_CHARACTERS))
+
     @admin.display(description=gettext_lazy("by"))
     def by(self, stone: Tombstone) -> str:
         return stone.rule or stone.deleted_by or "-"
@@ -131,3 +129,7 @@ class TombstoneAdmin(CappedListMixin, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("deleted"))
     def shown_finished(self, stone: Tombstone) -> str | None:
         return moment(stone.finished_at)
+
+    @admin.display(description=gettext_lazy("overwritten"))
+    def shown_scrubbed(self, stone: Tombstone) -> str | None:
+        return moment(stone.scrubbed_at)

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from transcription.audit.actors import acting, command
 from transcription.key_models import MAX_LIMIT
 from transcription.management.moments import moment_of
 from transcription.models import ApiKey
@@ -47,13 +48,14 @@ class Command(BaseCommand):
         if not name or len(name) > (longest or 0):
             raise CommandError(f"The name must have 1 to {longest} characters.")
         limits = {field: options[field] for field in ("max_sessions", "rate_limit", "monthly_minutes")}
-        key, text = ApiKey.create(
-            name,
-            self._find_owner(owner),
-            scopes=sorted(set(options["scopes"] or DEFAULT_SCOPES)),
-            expires_at=options["expires"],
-            **limits,
-        )
+        with acting(command("create_api_key")):
+            key, text = ApiKey.create(
+                name,
+                self._find_owner(owner),
+                scopes=sorted(set(options["scopes"] or DEFAULT_SCOPES)),
+                expires_at=options["expires"],
+                **limits,
+            )
         if quiet:
             self.stdout.write(text)
             return

@@ -9,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
 from django.db import IntegrityError, transaction
 
+from transcription.audit.actors import acting, command
+
 OPERATOR_NAME = "operator"
 PASSWORD_BYTES = 12
 
@@ -26,7 +28,7 @@ class Command(BaseCommand):
         name = _free_name()
         password = secrets.token_urlsafe(PASSWORD_BYTES)
         try:
-            with transaction.atomic():
+            with acting(command("ensure_operator")), transaction.atomic():
                 users.objects.create_superuser(name, password=password)
         except IntegrityError:
             # Two first starts at once: the other one made the account and printed its password.

@@ -16,7 +16,8 @@ register = template.Library()
 @register.inclusion_tag("console/session_protection.html", takes_context=True)
 def session_protection(context: template.Context, session: TranscriptionSession) -> dict[str, Any]:
     """The card; empty for those whom it does not concern."""
-    who = context["request"].auth
+    request = context["request"]
+    who = getattr(request, "auth", request.user)
     protection = Protection.objects.filter(session_id=session.pk).first()
     return {
         "session": session,
