@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 Who: TypeAlias = "Principal | User | AnonymousUser"
 
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 NOTHING = Q(pk__in=())
 EVERYTHING = Q()
 
@@ -115,6 +116,16 @@ def audible_sessions(who: Who) -> QuerySet[TranscriptionSession]:
 def reviewable_sessions(who: Who) -> QuerySet[TranscriptionSession]:
     """Sessions whose transcript may be corrected."""
     return _sessions(who, [{Permission.VIEW_CAPTIONS, Permission.REVIEW}])
+
+
+def reviewers() -> QuerySet[User]:
+    """Those who may review transcripts of others."""
+    user_model = get_user_model()
+    with_both = [
+        user_model.objects.with_perm(permission.value, is_active=True, backend=MODEL_BACKEND).values("pk")
+        for permission in (Permission.VIEW_CAPTIONS, Permission.REVIEW)
+    ]
+    return user_model.objects.filter(*(Q(pk__in=users) for users in with_both)).order_by("username")
 
 
 def deletable_sessions(who: Who) -> QuerySet[TranscriptionSession]:

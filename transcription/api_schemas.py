@@ -232,9 +232,10 @@ class TranscriptWord(Schema):
 
 
 class TranscriptItem(Schema):
-    """A segment. text: as corrected by people; asr_text: as recognised."""
+    """A segment. text: as was asked for; asr_text: as recognised. id: `12`, or `12.1` of a part that was split off."""
 
     segment: int
+    id: str
     start_ms: int
     end_ms: int
     text: str

@@ -22,6 +22,7 @@ from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.db.models.lookups import IsNull
 
+from transcription.cues import time_words
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.search_index import MAX_WORD_CHARACTERS, SEGMENT_TEXT, SESSION_TITLE
 from transcription.search_sql import TextMatches, owners_in_index
@@ -66,10 +67,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A segment that matches. snippet: its text near the first match, not escaped."""
+    """A segment that matches. snippet: its text near the first match, not escaped. time_ms: when that is said."""
 
     segment: TranscriptSegment
     snippet: tuple[Piece, ...]
+    time_ms: int
 
 
 def search_sessions(
@@ -232,12 +234,23 @@ def find_hits(text: str, sessions: Iterable[TranscriptionSession], *, per_sessio
         .annotate(place=Window(RowNumber(), partition_by=F("session_id"), order_by="index"))
         .filter(place__lte=per_session)
         .order_by()
-        .defer("asr_text", "words", "alternatives")
+        .defer("asr_text", "alternatives")
     )
     hits: dict[int, list[Hit]] = {}
     for segment in sorted(segments, key=lambda segment: segment.index):
-        hits.setdefault(segment.session_id, []).append(Hit(segment, make_snippet(segment.text, terms)))
+        snippet = make_snippet(segment.text, terms)
+        hits.setdefault(segment.session_id, []).append(Hit(segment, snippet, first_match_ms(segment, terms)))
     return hits
+
+
+def first_match_ms(segment: TranscriptSegment, terms: Iterable[str]) -> int:
+    """When the first word that matches is said; the segment's start where its words have no times."""
+    wanted = tuple(terms)
+    if segment.words:
+        for word in time_words(segment.text, segment.start_ms, segment.end_ms, segment.words):
+            if any(fold(part).startswith(wanted) for part in _WORD.findall(word.text)):
+                return word.start_ms
+    return segment.start_ms
 
 
 def parse_terms(text: str) -> list[str]:

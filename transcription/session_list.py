@@ -1,18 +1,15 @@
-"""The list of past sessions: what may be filtered by, and pages of it by key, however long it grows."""
+"""The list of past sessions: pages of it by key, however long it grows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from typing import Any
+from datetime import datetime
 
-from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
-from transcription.access import Who, listed_sessions, owned_by, visible_sessions
+from transcription.access import Who, visible_sessions
 from transcription.models import LONG_SESSION_MS, TranscriptionSession
 from transcription.search import NEWEST_FIRST, Hit, find_hits, search_sessions
 
@@ -25,8 +22,6 @@ HITS_PER_SESSION = 3
 SEGMENTS_PER_PART = 1000
 # What a list tells of a session besides its own row.
 FACTS = ("owner", "api_key__owner", "recording")
-
-State = TranscriptionSession.State
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,61 +37,6 @@ class Listing:
         return search_sessions(sessions, self.text, limit=limit, oldest_first=oldest_first)[:limit]
 
 
-class SessionFilterForm(forms.Form):
-    """The filter bar. Everything in it is in the query string, so that a filtered list can be linked to."""
-
-    q = forms.CharField(label=_("Search"), required=False, max_length=200)
-    state = forms.ChoiceField(label=_("State"), required=False, choices=[("", _("Any state")), *State.choices])
-    language = forms.CharField(label=_("Language"), required=False, max_length=35)
-    period = forms.ChoiceField(
-        label=_("Started"),
-        required=False,
-        choices=[("", _("Any time")), ("today", _("Today")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))],
-    )
-    since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
-    until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
-    length = forms.TypedChoiceField(
-        label=_("Length"),
-        required=False,
-        coerce=int,
-        empty_value=None,
-        choices=[
-            ("", _("Any length")),
-            ("10", _("10 s or more")),
-            ("60", _("1 min or more")),
-            ("600", _("10 min or more")),
-            ("1800", _("30 min or more")),
-        ],
-    )
-    mine = forms.BooleanField(label=_("Only mine"), required=False)
-
-    def filter(self, who: Who, user_id: int | None) -> Listing:
-        """What is asked for, of the sessions that `who` may see; fields that are wrong filter nothing."""
-        self.is_valid()
-        asked = self.cleaned_data
-        text = asked.get("q", "")
-        # Searching texts that may not be read would tell their words.
-        sessions = (visible_sessions(who) if text.strip() else listed_sessions(who)).filter(_started(asked))
-        if asked.get("state"):
-            sessions = sessions.filter(state=asked["state"])
-        if asked.get("language"):
-            sessions = sessions.filter(language__in=stored_languages(asked["language"]))
-        if asked.get("length"):
-            sessions = sessions.filter(lasted(asked["length"] * 1000))
-        if asked.get("mine") and user_id is not None:
-            sessions = sessions.filter(owned_by(user_id))
-        return Listing(sessions, text)
-
-    @property
-    def is_filtering(self) -> bool:
-        return any(self.cleaned_data.get(name) for name in self.fields)
-
-    @property
-    def has_more_open(self) -> bool:
-        """Whether a filter of the folded part is in use."""
-        return any(self.cleaned_data.get(name) for name in ("language", "since", "until", "length"))
-
-
 def lasted(least_ms: int) -> Q:
     """Sessions with so much audio; the long ones are told as their index tells them."""
     long_enough = Q(audio_ms__gte=least_ms)
@@ -107,25 +47,6 @@ def stored_languages(beginning: str) -> list[str]:
     """Languages of stored sessions that begin so, in any case; there are few, and each is one range of its index."""
     languages = TranscriptionSession.objects.order_by().values_list("language", flat=True).distinct()
     return [language for language in languages if language.lower().startswith(beginning.lower())]
-
-
-def _started(asked: dict[str, Any]) -> Q:
-    since, until = asked.get("since"), asked.get("until")
-    today = timezone.localdate()
-    if asked.get("period") == "today":
-        since = today
-    elif asked.get("period"):
-        since = today - timedelta(days=int(asked["period"]) - 1)
-    started = Q()
-    if since:
-        started &= Q(created_at__gte=_midnight(since))
-    if until:
-        started &= Q(created_at__lt=_midnight(until + timedelta(days=1)))
-    return started
-
-
-def _midnight(day: Any) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from django.urls import URLPattern, URLResolver, path
 from transcription import live_pages, views
 from transcription.api_page import api_page, document, example_file
 from transcription.daily.views import day_numbers, day_numbers_csv
+from transcription.past import pages as past
+from transcription.past import view_pages as saved
 from transcription.retention import views as retention
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -22,7 +24,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/last-hour/", live_pages.last_hour, name="last_hour"),
     path("console/test-session/", live_pages.start_test_session, name="start_test_session"),
     path("console/health/", views.health, name="health"),
-    path("console/sessions/", views.sessions, name="sessions"),
+    path("console/sessions/", past.sessions, name="sessions"),
+    path("console/chosen/", past.sessions_do, name="sessions_do"),
+    path("console/views/", saved.views, name="saved_views"),
+    path("console/views/save/", saved.view_save, name="saved_view_save"),
+    path("console/views/<int:number>/", saved.view_change, name="saved_view_change"),
     path("console/sessions/<slug:public_id>/", views.session, name="session"),
     path("console/sessions/<slug:public_id>/timeline/", live_pages.session_timeline, name="session_timeline"),
     path("console/sessions/<slug:public_id>/export/", views.session_export_form, name="session_export_form"),

@@ -40,19 +40,14 @@ from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.numbers import console_numbers
 from transcription.options import TranscriptionConfig
 from transcription.page_words import TONES, end_in_words
+from transcription.past.rows import speaker_of
 from transcription.principals import Principal
 from transcription.process import get_process
 from transcription.retention.protecting import is_protected
 from transcription.review_page import review_context
 from transcription.riva.offer import ANY_LANGUAGE, RivaModel
 from transcription.scopes import Scope
-from transcription.session_list import (
-    SEGMENTS_PER_PART,
-    SessionFilterForm,
-    capped_count,
-    hits_by_session,
-    read_page,
-)
+from transcription.session_list import SEGMENTS_PER_PART
 from transcription.timeline.rows import read_events
 from transcription.timeline.words import timeline_of
 
@@ -165,46 +160,6 @@ def live(request: HttpRequest, principal: Principal) -> HttpResponse:
 def _last_session(principal: Principal) -> TranscriptionSession | None:
     ended = access.listed_sessions(principal).filter(ended_at__isnull=False)
     return ended.order_by("-created_at", "-pk").first()
-
-
-@require_GET
-@page
-def sessions(request: HttpRequest, principal: Principal) -> HttpResponse:
-    form = SessionFilterForm(request.GET)
-    found = form.filter(principal, principal.user_id)
-    shown = read_page(found, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
-    count, has_more = capped_count(found)
-    hits = hits_by_session(principal, found.text, shown.sessions)
-    context = {
-        "form": form,
-        "rows": [_row(session, hits.get(session.pk, [])) for session in shown.sessions],
-        "page": shown,
-        "count": count,
-        "has_more": has_more,
-        "query": _query_without(request, "before", "after"),
-        "may_filter_mine": request.user.is_authenticated,
-    }
-    return render(request, "console/sessions.html", context)
-
-
-def _row(session: TranscriptionSession, hits: list[Any]) -> dict[str, Any]:
-    return {"session": session, "tone": TONES.get(session.state, ""), "who": speaker_of(session), "hits": hits}
-
-
-def speaker_of(session: TranscriptionSession) -> str:
-    """Whose session it is, in a word or two."""
-    if session.owner is not None:
-        return session.owner.get_full_name() or session.owner.get_username()
-    if session.api_key is not None:
-        return session.api_key.name
-    return _("this machine")
-
-
-def _query_without(request: HttpRequest, *names: str) -> str:
-    query = request.GET.copy()
-    for name in names:
-        query.pop(name, None)
-    return query.urlencode()
 
 
 @require_GET

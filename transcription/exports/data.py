@@ -43,6 +43,7 @@ def write_json(session: TranscriptionSession, options: ExportOptions) -> Iterato
 def _segment_json(passage: Passage) -> dict[str, Any]:
     return {
         "segment": passage.index,
+        "id": passage.id,
         "start_ms": passage.start_ms,
         "end_ms": passage.end_ms,
         "text": passage.text,
@@ -70,7 +71,7 @@ def write_csv(session: TranscriptionSession, options: ExportOptions) -> Iterator
         else:
             speaker = cell(item.speaker) if has_speakers else ""
             flags = ("yes" if item.is_edited else "", "yes" if item.is_reviewed else "")
-            row = (item.index, *times, speaker, cell(item.text), item.confidence, *flags)
+            row = (item.id, *times, speaker, cell(item.text), item.confidence, *flags)
         yield writer.writerow(row)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django import template
 
 from transcription.models import TranscriptSegment
 from transcription.page_words import seconds_in_words
+from transcription.search import Hit
 from transcription.session_list import SEGMENTS_PER_PART
 
 register = template.Library()
@@ -44,6 +47,17 @@ def length_in_words(ms: int) -> str:
 def grouped(number: int) -> str:
     """12345 as `12 345`, with a narrow space that no language misreads."""
     return f"{number:,}".replace(",", "\u202f")
+
+
+@register.simple_tag
+def place_of(hit: Hit) -> str:
+    """The rest of an address of a session's page that opens it at the word that was found.
+
+    `at` is that word's time in ms; without a script the segment is shown.
+    """
+    part = hit.segment.index // SEGMENTS_PER_PART
+    query = {"at": hit.time_ms} | ({"part": part} if part else {})
+    return f"?{urlencode(query)}#segment-{hit.segment.index}"
 
 
 @register.simple_tag

@@ -136,7 +136,7 @@ def test_json_has_exactly_the_agreed_shape(meeting: TranscriptionSession) -> Non
     assert set(content) == {"session_id", "language", "audio_ms", "segments", "gaps", "coverage"}
     assert (content["session_id"], content["language"], content["audio_ms"]) == ("meeting", "en-US", 30_000)
     assert [set(segment) for segment in content["segments"]] == [
-        {"segment", "start_ms", "end_ms", "text", "asr_text", "confidence", "speaker", "words"}
+        {"segment", "id", "start_ms", "end_ms", "text", "asr_text", "confidence", "speaker", "words"}
     ] * 4
     assert content["segments"][2]["text"] == "recognise speech"
     assert content["segments"][2]["asr_text"] == "wreck a nice beach"

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from transcription.models import TranscriptionSession
 from transcription.numbers import console_numbers
+from transcription.past.filters import SessionFilterForm
 from transcription.session_list import (
     MAX_COUNT,
     PAGE_SIZE,
     Listing,
-    SessionFilterForm,
     capped_count,
     hits_by_session,
     parse_place,
