@@ -40,7 +40,8 @@ class _Number(forms.IntegerField):
     """A whole number; left empty it is as usual."""
 
     def __init__(self, label: Any, least: int, most: int, usual: int) -> None:
-        super().__init__(label=label, required=False, min_value=least, max_value=most)
+        widget = forms.NumberInput({"placeholder": usual})
+        super().__init__(label=label, required=False, min_value=least, max_value=most, widget=widget)
         self.usual = usual
 
     def clean(self, value: Any) -> Any:

@@ -91,7 +91,7 @@ def test_the_direction_of_a_text_is_that_of_its_first_letter() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("as_speaker", [False, True])
-def test_no_cell_of_a_csv_is_a_formula_and_every_row_is_whole(as_speaker: bool) -> None:
+def test_row_69_no_cell_of_a_csv_is_a_formula_and_every_row_is_whole(as_speaker: bool) -> None:
     session = make_hostile(as_speaker=as_speaker)
     rows = read_rows(session)
     assert [int(row["segment"]) for row in rows] == list(range(len(HOSTILE)))
@@ -105,7 +105,7 @@ def test_no_cell_of_a_csv_is_a_formula_and_every_row_is_whole(as_speaker: bool) 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("as_speaker", [False, True])
-def test_a_document_is_well_formed_and_has_the_text_as_text(as_speaker: bool) -> None:
+def test_row_68_69_a_document_is_well_formed_and_has_the_text_as_text(as_speaker: bool) -> None:
     title, _facts, *passages = read_paragraphs(make_hostile(as_speaker=as_speaker))
     assert title == "<b>=title</b> \ufffd --> \u202e\u202c"
     expected = [f"{one_line(text[:64])}: words" if as_speaker else one_line(text) for text in HOSTILE]
@@ -115,7 +115,7 @@ def test_a_document_is_well_formed_and_has_the_text_as_text(as_speaker: bool) ->
 @pytest.mark.django_db
 @pytest.mark.parametrize("format", ["srt", "vtt"])
 @pytest.mark.parametrize("as_speaker", [False, True])
-def test_subtitles_have_our_cues_alone(format: str, as_speaker: bool) -> None:
+def test_row_69_subtitles_have_our_cues_alone(format: str, as_speaker: bool) -> None:
     session = make_hostile(as_speaker=as_speaker)
     content = "".join(write_transcript(session, format, ExportOptions(speakers=True)))
     captions = webvtt.from_buffer(io.StringIO(content), format=format).captions
@@ -133,7 +133,7 @@ def test_subtitles_have_our_cues_alone(format: str, as_speaker: bool) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("format", ["txt", "srt", "vtt"])
-def test_no_override_reaches_the_next_line(format: str) -> None:
+def test_row_68_no_override_reaches_the_next_line_of_a_file(format: str) -> None:
     content = "".join(write_transcript(make_hostile(), format))
     for line in content.splitlines():
         assert close_directions(line) == line
