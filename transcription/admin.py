@@ -42,7 +42,7 @@ from transcription.admin_display import (
 )
 from transcription.admin_filters import ConfidenceFilter, DialectFilter, EditedFilter, ErrorFilter
 from transcription.admin_lists import MAX_FOUND, CappedListMixin, SegmentList
-from transcription.audit.recording import record_exports
+from transcription.audit.recording import record_exports, record_watching
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import TranscriptionSession, TranscriptSegment, Worker
 from transcription.retention.protecting import reasons_of
@@ -279,6 +279,7 @@ class TranscriptionSessionAdmin(CappedListMixin, admin.ModelAdmin):
         """A page of the session's segments, or None where the text may not be read."""
         if not access.may_read_text(request.user, session):
             return None
+        record_watching(session)
         paginator = Paginator(session.segments.order_by("index").defer("words", "alternatives"), ROWS_PER_PAGE)
         return paginator.get_page(request.GET.get("segments"))
 
@@ -476,6 +477,7 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
         segment = self.get_object(request, object_id)
         context: dict[str, Any] = dict(extra_context or {})
         if segment is not None:
+            record_watching(segment.session)
             context["console_address"] = console_address(segment.session)
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response

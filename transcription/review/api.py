@@ -11,6 +11,7 @@ from transcription import access
 from transcription.api_auth import principal_of
 from transcription.api_errors import BODY_ERRORS, ONE_OBJECT_ERRORS
 from transcription.api_schemas import ErrorAnswer
+from transcription.audit.recording import record_watching
 from transcription.models import TranscriptionSession
 from transcription.review import locks, operations, reading
 from transcription.review.answers import (
@@ -54,7 +55,9 @@ Number = Annotated[int, Path(ge=1, le=MAX_VERSION)]
 def readable(request: HttpRequest, session_id: str) -> TranscriptionSession:
     """The session, whose text these credentials may read."""
     principal = principal_of(request, Scope.SESSIONS_READ)
-    return access.get_session(session_id, principal, access.visible_sessions(principal))
+    session = access.get_session(session_id, principal, access.visible_sessions(principal))
+    record_watching(session)
+    return session
 
 
 def reviewable(request: HttpRequest, session_id: str) -> tuple[TranscriptionSession, Author]:

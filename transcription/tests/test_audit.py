@@ -48,6 +48,21 @@ def test_opening_the_session_of_somebody_else_is_noted_once_an_hour() -> None:
     assert entry.address == "127.0.0.1"
 
 
+@pytest.mark.parametrize("where", ["review", "admin session", "admin segment"])
+def test_reading_it_elsewhere_is_noted_as_well(where: str) -> None:
+    client = Client()
+    client.force_login(make_user(is_staff=True, is_superuser=True))
+    session = make_session("secret words", owner=make_user())
+    address = {
+        "review": f"/api/v1/sessions/{session.public_id}/review",
+        "admin session": f"/admin/transcription/transcriptionsession/{session.pk}/change/",
+        "admin segment": f"/admin/transcription/transcriptsegment/{session.segments.get().pk}/change/",
+    }[where]
+    for _visit in range(2):
+        assert "secret words" in client.get(address).content.decode()
+    assert [entry.object_id for entry in entries(What.WATCHED)] == [session.public_id]
+
+
 def test_two_people_are_noted_apart() -> None:
     session = make_session("one", owner=make_user())
     for client, _user in (logged_in(*WATCHER), logged_in(*WATCHER)):
