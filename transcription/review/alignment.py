@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from transcription.review.words import Word, find_words, plain, split_words
+from transcription.review.words import Word, find_words, plain
 
 # Of words compared with each other. Beyond it (three minutes in one segment, all of it different) words in the middle
 # count as changed: a text made for it would otherwise take minutes.
@@ -80,10 +80,6 @@ def machine_words(asr_text: str, start_ms: int, end_ms: int, stored: Sequence[di
     timed = time_words(asr_text, start_ms, end_ms, known)
     # All of it was heard, whether or not the recogniser said when.
     return [Word(word.text, word.at, word.start_ms, word.end_ms, word.confidence, True, word.speaker) for word in timed]
-
-
-def same_words(first: str, second: str) -> bool:
-    return split_words(first) == split_words(second)
 
 
 def _share(words: Sequence[tuple[int, str]], start_ms: int, end_ms: int) -> Iterator[Word]:

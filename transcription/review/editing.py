@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -103,7 +103,8 @@ class Editing:
         """The passage in front of another."""
         earlier = Q(index__lt=passage.index) | Q(index=passage.index, place__lt=passage.place)
         stored = [passage_of(row) for row in self._rows(earlier).order_by("-index", "-place")[:1]]
-        machines = read_machines(self.session, Q(index=passage.index - 1), with_words=False)
+        heard = self.session.segments.filter(index__lt=passage.index).aggregate(last=Max("index"))
+        machines = read_machines(self.session, Q(index=heard["last"]), with_words=False)
         if machines and not (stored and stored[0].last_index >= machines[0].index):
             return untouched(machines[0])
         return stored[0] if stored else None
