@@ -53,10 +53,10 @@ def grouped(number: int) -> str:
 def place_of(hit: Hit) -> str:
     """The rest of an address of a session's page that opens it at the word that was found.
 
-    `at` is that word's time in ms; without a script the segment is shown.
+    `t` is that word's time in seconds; without a script the segment is shown.
     """
     part = hit.segment.index // SEGMENTS_PER_PART
-    query = {"at": hit.time_ms} | ({"part": part} if part else {})
+    query: dict[str, float] = {"t": hit.time_ms / 1000} | ({"part": part} if part else {})
     return f"?{urlencode(query)}#segment-{hit.segment.index}"
 
 
