@@ -36,6 +36,7 @@ from transcription.auth import issue_start_token
 from transcription.files.api import router as file_jobs
 from transcription.models import TranscriptionSession
 from transcription.recording.api import router as recordings
+from transcription.reruns.api import router as reruns
 from transcription.review.api import router as review
 from transcription.review.figures_api import router as review_figures
 from transcription.review.notes_api import router as notes
@@ -133,7 +134,8 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 
 # The other operations, a router for each kind of object.
 for router in (
-    sessions, recordings, file_jobs, export, models, tokens, usage, webhooks, asyncapi, review, review_figures, notes,
+    sessions, reruns, recordings, file_jobs, export, models, tokens, usage, webhooks, asyncapi, review, review_figures,
+    notes,
 ):  # fmt: skip
     api.add_router("", router)
 

@@ -115,6 +115,15 @@ class TranscriptionSession(models.Model):
     gaps = models.JSONField(_("gaps (bytes)"), default=list, blank=True)
     resume_token_digest = models.CharField(max_length=64, blank=True, editable=False)
     holder = models.UUIDField(null=True, blank=True, editable=False)
+    rerun_of = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        verbose_name=_("rerun of"),
+        null=True,
+        blank=True,
+        related_name="rerun_sessions",
+        db_index=False,  # session_reruns
+    )
     stop_requested_at = models.DateTimeField(_("stop requested"), null=True, blank=True)
     stop_requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -174,6 +183,8 @@ class TranscriptionSession(models.Model):
             # What somebody without wider permissions sees: their own, and those made with their keys.
             models.Index(fields=["owner", "-created_at"], name="session_owner_newest"),
             models.Index(fields=["api_key", "-created_at"], name="session_key_newest"),
+            # What else heard the same recording.
+            models.Index(fields=["rerun_of"], name="session_reruns", condition=Q(rerun_of__isnull=False)),
             # What the numbers of days are still to be told.
             models.Index(
                 fields=["id"],

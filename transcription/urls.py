@@ -10,6 +10,7 @@ from transcription.api_page import api_page, document, example_file
 from transcription.daily.views import day_numbers, day_numbers_csv
 from transcription.past import pages as past
 from transcription.past import view_pages as saved
+from transcription.reruns.views import session_again, session_rerun
 from transcription.retention import views as retention
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -33,6 +34,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("console/sessions/<slug:public_id>/timeline/", live_pages.session_timeline, name="session_timeline"),
     path("console/sessions/<slug:public_id>/export/", views.session_export_form, name="session_export_form"),
     path("console/sessions/<slug:public_id>/export.<str:format>", views.session_export, name="session_export"),
+    path("console/sessions/<slug:public_id>/again/", session_again, name="session_again"),
+    path("console/sessions/<slug:public_id>/again/<slug:rerun_id>/", session_rerun, name="session_rerun"),
     path("console/sessions/<slug:public_id>/stop/", views.session_stop, name="session_stop"),
     path("console/sessions/<slug:public_id>/delete/", views.session_delete, name="session_delete"),
     path("console/sessions/<slug:public_id>/protect/", retention.session_protect, name="session_protect"),

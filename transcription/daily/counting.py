@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from transcription.daily.figures import COUNTS, Figures, HeardSegment, count_time, count_words
 from transcription.daily.models import DailyNumbers
+from transcription.files.models import RERUN_DIALECT
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.numbers import lost_ms
 from transcription.review.models import Review
@@ -107,6 +108,9 @@ def _add(place: Place, change: Figures) -> None:
 
 def measure(session: TranscriptionSession) -> Figures:
     """What a session that has ended comes to. Reads all of its segments, a piece at a time."""
+    if session.dialect == RERUN_DIALECT:
+        # Heard before, and counted then.
+        return Figures()
     figures = Figures(
         sessions=1,
         failed=session.state == State.FAILED,

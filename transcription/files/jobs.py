@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import structlog
 from django.db import DatabaseError, InterfaceError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -27,13 +27,14 @@ from transcription.files import job_store
 from transcription.files.decoding import Decoding
 from transcription.files.engine import DIALECT, FileSession, options_of_file
 from transcription.files.folder import UploadFolder
-from transcription.files.models import FileJob
+from transcription.files.models import RERUN_DIALECT, FileJob
 from transcription.files.service import IDLE_TIMEOUT_S
 from transcription.jobs.kinds import WRITE_TIMEOUT_S, Lease, Outcome
 from transcription.jobs.runner import retry_s
 from transcription.live import LiveTranscription
 from transcription.models import TranscriptionSession
 from transcription.process import Process, SessionBounds
+from transcription.reruns.kept_file import find_name, open_recording
 from transcription.steps import Resume
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,8 @@ MAX_AGE_S = 7 * 24 * 3600.0
 LONGEST_WAIT_S = 3600.0
 NOTE_EVERY_S = 2.0
 SWEEP_EVERY_S = 3600.0
+# A recording that is far away is fetched first.
+OPEN_TIMEOUT_S = 300.0
 MAX_REASON_CHARACTERS = 40
 MAX_MESSAGE_CHARACTERS = 500
 
@@ -84,7 +87,9 @@ class FileJobs:
         if time.monotonic() - self._swept_at_s > SWEEP_EVERY_S:
             self._swept_at_s = time.monotonic()
             self._sweep(storage_id)
-        return FileJob.objects.filter(storage_id=storage_id).select_related("owner", "api_key__owner")
+        # Recordings are where every process gets at them.
+        here = Q(storage_id=storage_id) | Q(rerun_of__isnull=False)
+        return FileJob.objects.filter(here).select_related("owner", "api_key__owner")
 
     def _sweep(self, storage_id: str) -> None:
         """Delete what no job needs any more, such as what a killed process left of an upload."""
@@ -114,7 +119,7 @@ class FileJobs:
         if earlier is None and row.started_at is not None:
             raise NotFound(_("The session of this job was deleted."), reason="session_deleted")
         await lease.update(state=State.RUNNING)
-        with self._open(row) as file:
+        with await self._open(row, lease) as file:
             make_live = await self._session(row, earlier, file, lease)
             running = FileSession(self._process, make_live, lambda start: self._chunks(file, start))
             async with running as session:
@@ -123,7 +128,11 @@ class FileJobs:
         assert session.stopped is not None  # noqa: S101 - or its error was raised
         return self._completed(row, session.stopped.audio_ms)
 
-    def _open(self, row: FileJob) -> BinaryIO:
+    async def _open(self, row: FileJob, lease: Lease) -> BinaryIO:
+        if row.rerun_of_id is not None:
+            name = await lease.threads.run(find_name, row.rerun_of_id, timeout_s=WRITE_TIMEOUT_S)
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                return await asyncio.to_thread(open_recording, name)
         try:
             return self._folder.open(row.stored_name)
         except OSError:
@@ -153,7 +162,7 @@ class FileJobs:
             options=options_of_file(row.options),
             client_address=row.client_address,
             user_agent=row.user_agent,
-            dialect=DIALECT,
+            dialect=dialect_of(row),
         )
         return lambda emit: self._process.transcribe(new, emit=emit, bounds=BOUNDS)
 
@@ -172,7 +181,7 @@ class FileJobs:
         taken = await self._process.take(resume)
         if taken.ended is not None:
             raise InternalError(_("Something went wrong on our side."), reason="session_ended")
-        return lambda emit: self._process.go_on(taken, resume, dialect=DIALECT, emit=emit, bounds=BOUNDS)
+        return lambda emit: self._process.go_on(taken, resume, dialect=dialect_of(row), emit=emit, bounds=BOUNDS)
 
     async def _note_start(self, row: FileJob, session: FileSession, lease: Lease) -> None:
         handle = session.live.handle
@@ -181,6 +190,8 @@ class FileJobs:
         if row.started_at is None:
             changes["started_at"] = Now()
         await lease.update(**changes)
+        if row.rerun_of_id is not None:
+            await lease.threads.run(_link, handle.pk, row.rerun_of_id, timeout_s=WRITE_TIMEOUT_S)
 
     async def _hear(self, row: FileJob, session: FileSession, lease: Lease) -> None:
         """To the end, noting how far it is. Raises Cancelled, LeaseLost, and what ended the session early."""
@@ -248,6 +259,14 @@ class FileJobs:
             self._folder.delete(row.stored_name)
             changes = {**changes, "stored_name": ""}
         return Outcome({**changes, "ended_at": Now()})
+
+
+def dialect_of(row: FileJob) -> str:
+    return DIALECT if row.rerun_of_id is None else RERUN_DIALECT
+
+
+def _link(session_key: int, original_key: int) -> None:
+    TranscriptionSession.objects.filter(pk=session_key).update(rerun_of=original_key)
 
 
 def _is_cancelled(pk: int) -> bool:

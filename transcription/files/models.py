@@ -11,12 +11,16 @@ from django.utils.translation import gettext_lazy as _
 
 from transcription.jobs.leased_row import LeasedRow
 
+# Of the sessions of jobs that hear a kept recording once more.
+RERUN_DIALECT = "rerun"
+
 
 class FileJob(LeasedRow):
     """One uploaded file from `queued` to an end.
 
     stored_name: of the file in the folder of uploads, "" once it is deleted. storage_id: of that folder, since
-    only processes that have it can do the work. options: as the client asked. heard_ms: of duration_ms, how much is
+    only processes that have it can do the work. rerun_of: whose kept recording is heard once more; then there is no
+    uploaded file. options: as the client asked. heard_ms: of duration_ms, how much is
     settled in the session.
     """
 
@@ -52,6 +56,14 @@ class FileJob(LeasedRow):
         null=True,
         blank=True,
         related_name="file_jobs",
+    )
+    rerun_of = models.ForeignKey(
+        "transcription.TranscriptionSession",
+        models.CASCADE,
+        verbose_name=_("rerun of"),
+        null=True,
+        blank=True,
+        related_name="reruns",
     )
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.QUEUED)
     file_name = models.CharField(_("file name"), max_length=200, blank=True)

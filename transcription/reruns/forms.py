@@ -1,0 +1,80 @@
+"""How a recording shall be heard once more, as the page asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from transcription.errors import BadConfig
+from transcription.models import TranscriptionSession
+from transcription.options import MAX_SHORT_CHARACTERS
+from transcription.reruns.asking import options_for
+
+MAX_PHRASES_CHARACTERS = 10_000
+
+
+class RerunForm(forms.Form):
+    language = forms.CharField(label=_("Language"), max_length=35)
+    model = forms.CharField(
+        label=_("Model"),
+        required=False,
+        max_length=MAX_SHORT_CHARACTERS,
+        help_text=_("Empty: the recogniser's choice."),
+    )
+    phrases = forms.CharField(
+        label=_("Phrases to expect"),
+        required=False,
+        max_length=MAX_PHRASES_CHARACTERS,
+        widget=forms.Textarea({"rows": 3}),
+        help_text=_("One a line."),
+    )
+    boost = forms.FloatField(label=_("Boost of the phrases"), required=False, min_value=-100, max_value=100)
+    stop_history = forms.IntegerField(
+        label=_("Silence that ends an utterance (ms)"),
+        required=False,
+        min_value=1,
+        max_value=60_000,
+        help_text=_("Empty: as the recogniser does it."),
+    )
+
+    def __init__(self, session: TranscriptionSession, offered: Sequence[str], data: Any = None) -> None:
+        contexts = session.options_asked.get("speech_contexts") or []
+        initial = {
+            "language": session.language,
+            "model": session.options_asked.get("model", ""),
+            "phrases": "\n".join(phrase for context in contexts for phrase in context.get("phrases", [])),
+            "boost": contexts[0].get("boost", 20.0) if contexts else 20.0,
+            "stop_history": (session.options_asked.get("endpointing") or {}).get("stop_history"),
+        }
+        super().__init__(data, initial=initial)
+        self._session = session
+        languages = sorted({*offered, session.language})
+        self.fields["language"].widget = forms.Select(choices=[(each, each) for each in languages])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                options_for(self._session, self.changes())
+            except BadConfig as error:
+                self.add_error(None, error.message)
+        return cleaned
+
+    def changes(self) -> dict[str, Any]:
+        """Of a valid form: the options that it has."""
+        asked = self.cleaned_data
+        phrases = [line.strip() for line in asked["phrases"].splitlines() if line.strip()]
+        boost = 20.0 if asked["boost"] is None else asked["boost"]
+        endpointing = dict(self._session.options_asked.get("endpointing") or {})
+        endpointing.pop("stop_history", None)
+        if asked["stop_history"] is not None:
+            endpointing["stop_history"] = asked["stop_history"]
+        return {
+            "language": asked["language"],
+            "model": asked["model"],
+            "speech_contexts": [{"phrases": phrases, "boost": boost}] if phrases else [],
+            "endpointing": endpointing,
+        }
