@@ -37,8 +37,13 @@ export class KeyHelp {
 
   _show() {
     for (const field of this.fields) {
-      field.value = this.bindings.chordFor(field.dataset.binding) || "–";
+      field.value = chordOnKeys(this.bindings.chordFor(field.dataset.binding)) || "–";
       field.removeAttribute("aria-invalid");
     }
   }
+}
+
+/** As it stands on the keys: "Ctrl+j" is written Ctrl+J. */
+function chordOnKeys(chord) {
+  return chord.replace(/\+(.)$/, (whole, character) => `+${character.toUpperCase()}`);
 }
