@@ -40,6 +40,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from transcription.audit.actors import user_of_request
 from transcription.errors import NotAllowed, NotFound
 from transcription.files.models import FileJob
 from transcription.models import ApiKey, TranscriptionSession
@@ -162,39 +163,39 @@ def may_cancel_job(who: Who, job: FileJob) -> bool:
 
 
 def may_list(who: Who, session: TranscriptionSession) -> bool:
-    return listed_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(listed_sessions(who), session)
 
 
 def may_read_text(who: Who, session: TranscriptionSession) -> bool:
-    return visible_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(visible_sessions(who), session)
 
 
 def may_stop(who: Who, session: TranscriptionSession) -> bool:
-    return stoppable_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(stoppable_sessions(who), session)
 
 
 def may_change(who: Who, session: TranscriptionSession) -> bool:
-    return changeable_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(changeable_sessions(who), session)
 
 
 def may_export(who: Who, session: TranscriptionSession) -> bool:
-    return exportable_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(exportable_sessions(who), session)
 
 
 def may_listen(who: Who, session: TranscriptionSession) -> bool:
-    return audible_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(audible_sessions(who), session)
 
 
 def may_review(who: Who, session: TranscriptionSession) -> bool:
-    return reviewable_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(reviewable_sessions(who), session)
 
 
 def may_delete(who: Who, session: TranscriptionSession) -> bool:
-    return deletable_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(deletable_sessions(who), session)
 
 
 def may_protect(who: Who, session: TranscriptionSession) -> bool:
-    return protectable_sessions(who).filter(pk=session.pk).exists()
+    return _is_among(protectable_sessions(who), session)
 
 
 def may_unprotect(who: Who, protection: Protection) -> bool:
@@ -300,6 +301,11 @@ def _sessions(who: Who, enough: list[set[Permission]]) -> QuerySet[Transcription
     return TranscriptionSession.objects.filter(_own(who, user))
 
 
+def _is_among(sessions: QuerySet[TranscriptionSession], session: TranscriptionSession) -> bool:
+    """Whether a session that was just read is one of these; of all of them it is, and nothing is asked."""
+    return not sessions.query.where or sessions.filter(pk=session.pk).exists()
+
+
 def _own(who: Who, user: User | AnonymousUser | None) -> Q:
     if user is not None:
         if not user.is_authenticated or not user.is_active:
@@ -334,6 +340,10 @@ def _user(who: Who) -> User | AnonymousUser | None:
         return None
     if who.user_id is None:
         return AnonymousUser()
+    known = user_of_request()
+    if known is not None and known.pk == who.user_id:
+        # Read for this very request, and it keeps its permissions: a page asks ten times.
+        return known
     return get_user_model().objects.filter(pk=who.user_id).first() or AnonymousUser()
 
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from transcription.audit.models import AuditEvent
@@ -56,6 +57,13 @@ def current_actor() -> Actor:
     if who is None:
         return NOBODY
     return who if isinstance(who, Actor) else actor_of_request(who)
+
+
+def user_of_request() -> User | None:
+    """Whose login the request that is being answered came with; None outside of one."""
+    who = _acting.get()
+    user = None if who is None or isinstance(who, Actor) else getattr(who, "user", None)
+    return user if user is not None and user.is_authenticated else None
 
 
 def actor_of_request(request: HttpRequest) -> Actor:
