@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -27,6 +28,7 @@ from transcription.exports import (
     write_zip,
 )
 from transcription.exports.files import TEXT_WRITERS
+from transcription.exports.responses import BYTES_PER_SEND
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.tests.rows import make_session
 
@@ -263,3 +265,15 @@ async def test_under_asgi_it_is_streamed_in_pieces() -> None:
     pieces = [piece async for piece in response]
     assert len(pieces) == 5
     assert b"".join(pieces).decode().splitlines()[-1] == "segment 999"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_is_compressed_is_sent_as_it_comes() -> None:
+    texts = [hashlib.sha256(str(number).encode()).hexdigest() * 8 for number in range(1500)]
+    session = await sync_to_async(make_session)(*texts)
+    response = await sync_to_async(transcript_response)(AsyncRequestFactory().get("/"), session, "docx")
+    pieces = [piece async for piece in response]
+    assert len(pieces) > 2
+    assert max(map(len, pieces)) < 2 * BYTES_PER_SEND
+    with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+        assert archive.testzip() is None
