@@ -180,6 +180,8 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "timeline": timeline_of(found, read_events(found.pk)),
         "may_read": may_read,
         "may_stop": access.may_stop(principal, found),
+        "may_listen_in": bool(found.options_applied.get("keep_audio")) and access.may_listen(principal, found),
+        "api_path": f"{get_config().api_v1_str}/sessions/{found.public_id}",
         "may_export": may_read and access.may_export(principal, found),
         "may_delete": access.may_delete(principal, found) and not is_protected(found),
         "events_path": f"{get_config().api_v1_str}/sessions/{found.public_id}/events",

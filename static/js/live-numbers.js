@@ -26,8 +26,8 @@ export const JUDGEMENTS = {
     return judgeDelay(ms, slowLatencyMs);
   },
   errors({ failed_last_hour: failed, interrupted_last_hour: count }, _limits, isRivaDown) {
-    const note = interpolate(gettext("%(count)s interrupted"), { count: count ?? 0 });
-    return { tone: isRivaDown ? "danger" : failed ? "warn" : "", note };
+    if (isRivaDown) return { tone: "danger", note: gettext("Riva is unreachable") };
+    return { tone: failed ? "warn" : "", note: interpolate(gettext("%(count)s interrupted"), { count: count ?? 0 }) };
   },
   audio_lost({ audio_lost_today_ms: ms }) {
     return ms ? { tone: "warn", note: gettext("in gaps, today") } : { tone: "", note: gettext("nothing, today") };

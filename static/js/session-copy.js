@@ -3,10 +3,11 @@
 import { canCopy, copyText } from "./clipboard.js";
 
 export function connectCopyId(root) {
-  const button = root.querySelector("[data-copy-id]");
-  if (!button || !canCopy()) return;
-  button.hidden = false;
-  button.addEventListener("click", () => copyText(root.querySelector("[data-public-id]").textContent, button));
+  if (!canCopy()) return;
+  for (const button of root.querySelectorAll("[data-copy-id]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => copyText(button.parentElement.querySelector("code").textContent, button));
+  }
 }
 
 export function connectCopyTranscript(root) {

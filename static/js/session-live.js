@@ -5,8 +5,13 @@ import { formatDuration } from "./format.js";
 import { gettext } from "./i18n.js";
 import { LiveSocket } from "./live-socket.js";
 import { connectionWords, formatMeasured, LIMITS, SoundWatch, stateOf, stateWords } from "./live-words.js";
+import { ListenIn } from "./listen-in.js";
+import { SessionCharts } from "./session-charts.js";
 import { connectCopyId } from "./session-copy.js";
+import { SessionNotes } from "./session-notes.js";
+import { Shortcuts } from "./shortcuts.js";
 import { StopDialog } from "./stop-dialog.js";
+import { Timeline } from "./timeline.js";
 
 /** The database has the end a moment before pages are told; a reload at once might still find the session live. */
 const RELOAD_AFTER_MS = 400;
@@ -25,6 +30,10 @@ class LiveSession {
     this.language = "";
     this.status = null;
     this.backlogMs = null;
+    this.audioMs = 0;
+    this.timeline = new Timeline(this.find("timeline-entries"), root.dataset.timelineUrl);
+    this.charts = null;
+    this.notes = null;
     this.changed = null;
     this.pageTitle = document.title;
     this.captions = this.find("log") && new Captions({
@@ -42,11 +51,37 @@ class LiveSession {
     connectCopyId(this.root);
     this.captions?.follow();
     this.connectStop();
+    this.connectKeys();
+    this.timeline.connect();
     if (!("mayRead" in this.root.dataset)) return;
     this.socket.addEventListener("message", ({ detail }) => this.onMessage(detail));
     this.socket.addEventListener("status", ({ detail }) => this.showConnection(detail));
     this.socket.open();
+    this.charts = new SessionCharts({ level: this.find('chart="level"'), backlog: this.find('chart="backlog"') });
+    this.notes = new SessionNotes(this.find("notes"), { audioMs: () => this.audioMs, announce: (text) => this.announce(text) });
+    this.notes.connect();
+    this.find("bookmark").addEventListener("click", () => this.notes.bookmark());
+    const listen = this.find("listen");
+    if (listen) new ListenIn(listen, { url: listen.dataset.listen, announce: (text) => this.announce(text) }).connect();
     setInterval(() => this.tick(), 1000);
+    setInterval(() => this.charts.tick(), 1000);
+  }
+
+  connectKeys() {
+    const { liveUrl, sessionsUrl, recordUrl } = this.root.dataset;
+    new Shortcuts({
+      "?": () => this.find("help").showModal(),
+      m: () => this.notes?.bookmark(),
+      x: () => this.find("stop-open")?.click(),
+      t: () => document.dispatchEvent(new Event("speech:theme")),
+      "g l": () => location.assign(liveUrl),
+      "g s": () => location.assign(sessionsUrl),
+      "g r": () => location.assign(recordUrl),
+    }).connect();
+  }
+
+  announce(text) {
+    this.find("status").textContent = text;
   }
 
   connectStop() {
@@ -113,6 +148,7 @@ class LiveSession {
     this.watchWaiting(state);
     this.showState(this.stateNow());
     this.tick();
+    this.timeline.refresh();
   }
 
   /** Nobody holds this session: it ended while this page was loading, or its process died and the end is yet to be told. */
@@ -159,6 +195,8 @@ class LiveSession {
   showProgress({ audio_ms: audioMs, level, backlog_ms: backlogMs, latency_ms: latencyMs }) {
     const isSilent = this.sound.isSilent(level ?? 0);
     this.backlogMs = backlogMs;
+    this.audioMs = audioMs;
+    this.charts?.take(level, backlogMs);
     this.find("level").value = Math.sqrt(level ?? 0);
     this.find("level-text").textContent = isSilent ? gettext("no sound") : "";
     this.showMeasured("latency", latencyMs, LIMITS.slowLatencyMs);
