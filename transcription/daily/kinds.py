@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,7 +14,9 @@ from transcription.webhooks.models import Chore
 
 COUNT_EVERY_S = 15.0
 # Between pieces of what has gathered, as after an update: others shall write in between.
-NEXT_PIECE_S = 0.2
+NEXT_PIECE_S = 0.05
+# Of one round.
+MAX_PIECES = 100
 
 
 class CountingKind:
@@ -27,5 +30,8 @@ class CountingKind:
         return chore(self.name, has_uncounted)
 
     async def work(self, row: Chore, lease: Lease) -> Outcome:
-        is_all = await lease.threads.run(count_some, timeout_s=CHORE_TIMEOUT_S)
-        return Outcome(due_in_s=COUNT_EVERY_S if is_all else NEXT_PIECE_S)
+        for _piece in range(MAX_PIECES):
+            if await lease.threads.run(count_some, timeout_s=CHORE_TIMEOUT_S):
+                return Outcome(due_in_s=COUNT_EVERY_S)
+            await asyncio.sleep(NEXT_PIECE_S)
+        return Outcome(due_in_s=0.0)

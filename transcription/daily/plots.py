@@ -121,7 +121,7 @@ PLOTS = (
     Plot(
         "errors",
         gettext_lazy("Errors"),
-        gettext_lazy("Sessions that failed or were interrupted; the failed ones are the darker part."),
+        gettext_lazy("Sessions that failed or were interrupted; the failed ones are the coloured part."),
         BAD_ENDS,
         (FAILED, INTERRUPTED),
         FAILED,
