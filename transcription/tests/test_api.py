@@ -289,7 +289,7 @@ def test_a_transcript_is_json_unless_asked_otherwise_and_never_another_format(lo
     session = make_session("hello")
     address = f"{BASE}/sessions/{session.public_id}/transcript"
     assert local.get(address)["Content-Type"] == "application/json"
-    check_error(local.get(address, {"format": "docx"}), 422, field="format")
+    check_error(local.get(address, {"format": "odt"}), 422, field="format")
 
 
 def test_reading_for_all_is_not_yet_exporting_for_all() -> None:
@@ -378,7 +378,8 @@ def test_every_operation_is_described() -> None:
     for operation in operations:
         assert operation["tags"]
         assert operation["summary"]
-        refusals = {int(status) for status in operation["responses"] if int(status) >= 400}
+        # 416 answers a Range, and has no body.
+        refusals = {int(status) for status in operation["responses"] if int(status) >= 400} - {416}
         assert 500 in refusals
         for status in refusals:
             content = operation["responses"][status]["content"]["application/json"]["schema"]
