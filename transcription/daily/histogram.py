@@ -22,6 +22,10 @@ def bucket_of(time_ms: int) -> str:
 
 def add(total: Histogram, other: Mapping[str, int], sign: int = 1) -> None:
     """Add the counts of the other (or take them away, with sign -1)."""
+    if sign > 0:
+        for bucket, count in other.items():
+            total[bucket] = total.get(bucket, 0) + count
+        return
     for bucket, count in other.items():
         left = total.get(bucket, 0) + sign * count
         if left > 0:

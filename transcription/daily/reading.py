@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from django.utils.translation import gettext as _
 
+from transcription.daily.figures import COUNTS, HISTOGRAMS, Figures
 from transcription.daily.grouping import By, DaySum, Line, group
+from transcription.daily.histogram import Histogram
 from transcription.daily.models import DailyNumbers
 from transcription.models import ApiKey
 
@@ -18,7 +21,14 @@ def read_sums(*, since: date, until: date, language: str = "", key_number: int |
         rows = rows.filter(language=language)
     if key_number is not None:
         rows = rows.filter(key_number=key_number)
-    return [DaySum(row.day, row.language, row.key_number, row.figures) for row in rows.order_by("day")]
+    # Plain values: a year has tens of thousands of rows.
+    found = rows.order_by("day").values_list("day", "language", "key_number", "times", *COUNTS)
+    return [DaySum(day, of, key, Figures(*counts, **_known(times))) for day, of, key, times, *counts in found]
+
+
+def _known(times: dict[str, Histogram]) -> dict[str, Any]:
+    """Without what a later version counted."""
+    return {name: times[name] for name in HISTOGRAMS if name in times}
 
 
 def read_lines(by: By, *, since: date, until: date, language: str = "", key_number: int | None = None) -> list[Line]:
