@@ -187,6 +187,9 @@ def upload(server: Server, path: str, *, file_name: str, language: str) -> tuple
     return ask(server, "POST", path, body, Content_Type=f"multipart/form-data; boundary={boundary}")
 
 
+EXPORTED = ("txt", "srt", "vtt", "json", "csv", "docx")
+
+
 @pytest.mark.django_db
 @pytest.mark.databases
 def test_row_73_path_tricks_in_titles_and_speakers_stay_text_in_exports() -> None:
@@ -195,5 +198,5 @@ def test_row_73_path_tricks_in_titles_and_speakers_stay_text_in_exports() -> Non
         session.segments.update(speaker="../../etc/passwd")
     with zipfile.ZipFile(io.BytesIO(b"".join(write_zip(sessions)))) as archive:
         names = archive.namelist()
-    assert len(names) == len(set(names)) == len(sessions) * 4
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]+\.(txt|srt|vtt|json)", name) for name in names)
+    assert len(names) == len(set(names)) == len(sessions) * len(EXPORTED)
+    assert all(re.fullmatch(rf"[A-Za-z0-9_-]+\.({'|'.join(EXPORTED)})", name) for name in names)

@@ -392,7 +392,8 @@ def test_the_close_code_is_the_errors_own_or_1000() -> None:
     dialect = in_state("started")
 
     assert dialect.close_code(None) == 1000
-    for error in TranscriptionError.__subclasses__():
+    kinds = [kind for kind in TranscriptionError.__subclasses__() if kind.__module__ == TranscriptionError.__module__]
+    for error in kinds:
         assert dialect.close_code(error("x")) == error.code
 
 

@@ -282,6 +282,7 @@ def test_a_rule_for_audio_alone_leaves_the_transcript() -> None:
 
 
 def test_old_entries_of_the_audit_log_are_forgotten() -> None:
+    AuditEvent.objects.all().delete()
     for days in (10, 400):
         baker.make(AuditEvent, at=timezone.now() - timedelta(days=days), what="edited", actor_kind="user")
     assert forget_events(0)

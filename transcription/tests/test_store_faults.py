@@ -375,6 +375,8 @@ class FullDisk(DatabaseThreads):
         self.refused = 0
 
     async def fill(self) -> None:
+        # Pages that earlier rows left free could still be filled.
+        await super().run(vacuum)
         pages = await super().run(pragma, "page_count")
         await super().run(pragma, f"max_page_count = {pages}")
 
@@ -385,6 +387,11 @@ class FullDisk(DatabaseThreads):
             self.refused += 1
             await super().run(pragma, "max_page_count = 1000000")
             raise
+
+
+def vacuum() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM")
 
 
 def pragma(text: str) -> Any:
