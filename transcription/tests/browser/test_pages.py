@@ -31,6 +31,7 @@ PAGES = {
     "session-stopped": "/console/sessions/stopped-by-operator/",
     "session-hostile": "/console/sessions/hostile/",
     "session-long": "/console/sessions/long-reading/?part=1",
+    "again": "/console/sessions/board-meeting/again/",
     "numbers": "/console/numbers/",
     "numbers-by-language": "/console/numbers/?by=language",
     "health": "/console/health/",
