@@ -13,6 +13,8 @@ from transcription.tests.fuzz.stage import Stage, running_stage
 
 SEED = 20261126
 CONVERSATIONS = 150
+# Each half of the phases.
+REQUESTS_S = 30
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -37,7 +39,9 @@ async def test_no_message_makes_the_service_stumble_and_nobody_else_notices(stag
     stage.server.all_released()
 
 
-def test_every_request_is_answered_as_the_document_says(stage: Stage) -> None:
-    outcome = throw_requests(stage, seed=SEED, max_examples=5)
+@pytest.mark.parametrize("phases", ["examples,coverage", "fuzzing,stateful"])
+def test_every_request_is_answered_as_the_document_says(stage: Stage, phases: str) -> None:
+    outcome = throw_requests(stage, seed=SEED, max_examples=5, max_time_s=REQUESTS_S, phases=phases)
     assert outcome.passed, outcome.output
-    assert outcome.cases > 500
+    # How many there are in that time says something about the machine.
+    assert outcome.cases

@@ -12,6 +12,7 @@ from transcription.tests.fuzz.stage import PROXIED, Stage
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 CASES = re.compile(r"^\s*(\d+) generated", re.MULTILINE)
+ALL_PHASES = "examples,coverage,fuzzing,stateful"
 REQUEST_TIMEOUT_S = 30
 # Beside the time it was given.
 PATIENCE_S = 600
@@ -26,8 +27,8 @@ class Outcome:
     output: str
 
 
-def throw_requests(stage: Stage, *, seed: int, max_examples: int, max_time_s: int | None = None) -> Outcome:
-    """Run every phase. max_examples: for each operation; with max_time_s they are repeated until it is over."""
+def throw_requests(stage: Stage, *, seed: int, max_examples: int, max_time_s: int, phases: str = ALL_PHASES) -> Outcome:
+    """Run these phases until the time is over. max_examples: for each operation, before others get their turn."""
     headers = {"Authorization": f"Bearer {stage.key}", **PROXIED}
     program = [
         str(Path(sys.executable).with_name("schemathesis")),
@@ -36,14 +37,14 @@ def throw_requests(stage: Stage, *, seed: int, max_examples: int, max_time_s: in
         "--checks", "all", "--continue-on-failure", "--max-examples", str(max_examples), "--seed", str(seed),
         "--generation-database", "none", "--warnings", "off", "--request-timeout", str(REQUEST_TIMEOUT_S),
         *[part for name, value in headers.items() for part in ("--header", f"{name}: {value}")],
-        *(["--max-time", str(max_time_s)] if max_time_s else []),
+        "--phases", phases, "--max-time", str(max_time_s),
     ]  # fmt: skip
     done = subprocess.run(
         program,
         cwd=stage.server.served.data_dir,
         capture_output=True,
         text=True,
-        timeout=(max_time_s or 0) + PATIENCE_S,
+        timeout=max_time_s + PATIENCE_S,
         check=False,
     )
     found = CASES.search(done.stdout)
