@@ -39,7 +39,7 @@ def test_every_case_answers_in_a_small_archive(tmp_path: Path) -> None:
     report = read(tmp_path, "storage")
     assert not [case for case in report["cases"] if case["failure"]]
     assert {case["group"] for case in report["cases"]} == {"list", "search", "page", "admin", "other"}
-    assert {export["format"] for export in report["exports"]} == {"txt", "srt", "vtt", "json"}
+    assert {export["format"] for export in report["exports"]} == {"txt", "srt", "vtt", "json", "csv", "docx"}
     run(
         "benchmarks.commits", "--levels", "5", "--seconds", "2.5", "--folder", str(tmp_path), "--results", str(tmp_path)
     )
