@@ -61,7 +61,7 @@ test-js: ## JavaScript tests
 	node --test $$(find transcription/tests/js -name '*.test.js' -o -name '*.test.mjs')
 
 test-browser: $(DEV) ## Browser tests, in Chromium
-	$(PY) -m pytest transcription/tests/browser $(PYTEST_ARGS)
+	$(PY) -m pytest $(AT_ONCE) transcription/tests/browser $(PYTEST_ARGS)
 
 bench-recogniser: $(DEV) ## Measure how many streams the embedded recogniser keeps up with (BENCH_ARGS="...")
 	$(PY) -m benchmarks.recogniser $(BENCH_ARGS)

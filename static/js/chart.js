@@ -24,6 +24,8 @@ export class Chart {
     this.first = this._text(PAD.left, HEIGHT - 3, "start");
     this.last = this._text(WIDTH - PAD.right, HEIGHT - 3, "end");
     this.svg.append(this.grid, this.limitLine, ...this.lines, this.top, this.bottom, this.first, this.last);
+    // Until there are values: what the chart is of.
+    this.svg.setAttribute("aria-label", box.closest("figure")?.querySelector("figcaption")?.textContent.trim() ?? "");
     box.append(this.svg);
   }
 

@@ -84,7 +84,7 @@ class Console {
     this.find("more-numbers").addEventListener("click", ({ currentTarget }) => {
       const isOpen = this.find("kpis").classList.toggle("is-open");
       currentTarget.setAttribute("aria-expanded", String(isOpen));
-      currentTarget.textContent = isOpen ? gettext("Fewer numbers") : gettext("More numbers");
+      currentTarget.textContent = isOpen ? gettext("Fewer numbers and filters") : gettext("More numbers and filters");
     });
   }
 

@@ -2,7 +2,7 @@
 
 import { localiseTimes } from "./times.js";
 
-const EVERY_MS = 5000;
+const EVERY_MS = 3000;
 const TIMEOUT_MS = 5000;
 
 export class Timeline {

@@ -35,7 +35,7 @@ def test_a_test_session_is_seen_marked_and_stopped_with_a_reason(open_page: Open
     expect(page.locator('[data-kpi="live"]')).to_have_text("1")
     row.locator("[data-open]").click()
     expect(page.locator("[data-state-pill]")).to_have_text(re.compile("Live|Slow"))
-    expect(page.locator("[data-timeline]")).to_contain_text("The recogniser listens")
+    expect(page.locator("[data-timeline]")).to_contain_text("The recogniser listens", timeout=15_000)
     page.keyboard.press("m")
     expect(page.locator("[data-notes-list]")).to_contain_text("Bookmark")
     page.fill("[data-note-text]", "Ask for the source of this.")

@@ -172,7 +172,7 @@ def test_a_hit_leads_to_its_words(open_page: OpenPage) -> None:
     page = open_page("/console/sessions/?q=brewery", person=OPERATOR)
     expect(page.locator("mark").first).to_have_text("brewery")
     page.locator(".hit", has_text="brewery").last.click()
-    expect(page.locator("li:target")).to_contain_text("brewery")
+    expect(page.locator(".is-current").first).to_contain_text("brewery")
 
 
 def test_a_transcript_is_exported_in_every_format(open_page: OpenPage) -> None:
