@@ -6,6 +6,7 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -111,6 +112,10 @@ def test_tokens_that_are_long_over_are_deleted_in_pieces() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_row_66_a_token_that_several_redeem_at_once_has_one_winner() -> None:
+    if connection.vendor == "postgresql":
+        # Threads of tests before may not have given theirs back yet, and there is one for each racer and no more.
+        connection.close()
+        cast(Any, connection).close_pool()
     texts = [issue_token(LOCAL)[0] for _ in range(RACES)]
     together = threading.Barrier(RACERS, timeout=60)
 
