@@ -107,6 +107,8 @@ TranscriptionSession.objects.filter(public_id="away").update(
     state="detached", end_reason="client_lost", ended_at=None, detached_at=timezone.now(), resume_until=until
 )
 """
+
+
 def test_a_session_whose_client_is_away_is_on_the_console_until_it_is_stopped(
     open_page: OpenPage, site: Served
 ) -> None:
