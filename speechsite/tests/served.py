@@ -58,7 +58,7 @@ class Running:
 def processes() -> list[Running]:
     """Every process that still runs; one that only waits to be collected does not."""
     listing = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,command="],  # noqa: S607 - where it lies differs between systems
+        ["ps", "-axwwo", "pid=,ppid=,stat=,command="],  # noqa: S607 - where it lies differs between systems
         capture_output=True,
         text=True,
         check=True,
