@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from benchmarks.archive import BIG_SESSION, BOSS, NONSENSE_WORD, OWNER, RARE_LANGUAGE, RARE_WORD
 from transcription import services
-from transcription.admin import ROWS_PER_PAGE
+from transcription.admin.lists import ROWS_PER_PAGE
 from transcription.api_schemas import Cursor
 from transcription.live_database import read_live_rows
 from transcription.models import TranscriptionSession, TranscriptSegment

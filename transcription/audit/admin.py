@@ -14,8 +14,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
-from transcription.admin_display import SHOWN_ID_CHARACTERS, moment, shorten, with_second_line
-from transcription.admin_lists import CappedListMixin
+from transcription.admin.display import SHOWN_ID_CHARACTERS, moment, shorten, with_second_line
+from transcription.admin.lists import CappedListMixin
 from transcription.audit.models import AuditEvent
 from transcription.exports import streamed
 

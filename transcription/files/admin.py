@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import access
-from transcription.admin_display import format_duration, moment, session_link, shorten, with_second_line
+from transcription.admin.display import format_duration, moment, session_link, shorten, with_second_line
 from transcription.files import job_store
 from transcription.files.models import FileJob
 from transcription.jobs.in_process import jobs

@@ -13,8 +13,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from transcription.admin_display import SHOWN_ID_CHARACTERS, format_duration, moment
-from transcription.admin_lists import CappedListMixin
+from transcription.admin.display import SHOWN_ID_CHARACTERS, format_duration, moment
+from transcription.admin.lists import CappedListMixin
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
 from transcription.retention.models import RetentionRule, Tombstone

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from speechsite.config import get_config
-from transcription.admin_display import format_duration
+from transcription.admin.display import format_duration
 from transcription.models import TranscriptionSession
 
 register = template.Library()

@@ -100,7 +100,7 @@ def test_days_in_the_wrong_order_are_told() -> None:
 
 
 def test_every_source_of_sessions_can_be_chosen() -> None:
-    from transcription.admin_filters import DIALECTS
+    from transcription.admin.filters import DIALECTS
 
     assert {name for name, _label in SOURCES} == set(DIALECTS)
 

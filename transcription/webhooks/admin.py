@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from speechsite.config import get_config
 from transcription.access import may_read_all_captions
-from transcription.admin_display import moment, shorten, with_second_line
+from transcription.admin.display import moment, shorten, with_second_line
 from transcription.errors import TranscriptionError
 from transcription.webhooks import delivery_admin as delivery_admin  # registers the log
 from transcription.webhooks import endpoints

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import access
-from transcription.admin_display import moment, session_link, shorten, with_second_line
-from transcription.admin_lists import CappedListMixin
+from transcription.admin.display import moment, session_link, shorten, with_second_line
+from transcription.admin.lists import CappedListMixin
 from transcription.jobs.in_process import jobs
 from transcription.webhooks.models import WebhookDelivery
 from transcription.webhooks.queue import send_again

@@ -20,7 +20,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from transcription.admin_display import format_duration
+from transcription.admin.display import format_duration
 from transcription.audit.actors import acting, command
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record_once_an_hour

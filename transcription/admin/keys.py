@@ -1,11 +1,10 @@
-"""The admin of API keys, and what was used with them."""
+"""The admin of API keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from axes.models import AccessFailureLog, AccessLog
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -21,13 +20,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import services
-from transcription.admin_display import format_duration
+from transcription.admin.lists import ROWS_PER_PAGE
 from transcription.key_models import default_scopes
 from transcription.keys import why_unusable
-from transcription.models import ApiKey, UsageDay
+from transcription.models import ApiKey
 from transcription.scopes import Scope
 
-ROWS_PER_PAGE = 50
 MAX_REVOKED_AT_ONCE = 200
 # Kept with the key, and each in its own colour of the states of sessions.
 STATES = {
@@ -81,11 +79,6 @@ class KeyStateFilter(admin.SimpleListFilter):
             case "key_revoked":
                 return queryset.filter(revoked_at__isnull=False)
         return queryset
-
-
-# Of django-axes only who is locked out is kept, and can be let in by deleting it.
-for unused in (AccessLog, AccessFailureLog):
-    admin.site.unregister(unused)
 
 
 @admin.register(ApiKey)
@@ -188,35 +181,3 @@ class ApiKeyAdmin(admin.ModelAdmin):
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/transcription/apikey/revoke.html", context)
-
-
-@admin.register(UsageDay)
-class UsageDayAdmin(admin.ModelAdmin):
-    """Only the service writes it."""
-
-    list_display = ("day", "api_key", "who", "sessions", "audio")
-    list_filter = (("api_key", admin.RelatedOnlyFieldListFilter),)
-    search_fields = ("api_key__name", "owner__username", "api_key__owner__username")
-    date_hierarchy = "day"
-    ordering = ("-day", "pk")
-    list_select_related = ("api_key__owner", "owner")
-    list_per_page = ROWS_PER_PAGE
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.display(description=gettext_lazy("owner"))
-    def who(self, row: UsageDay) -> str | None:
-        owner = row.api_key.owner if row.api_key is not None else row.owner
-        return owner.get_username() if owner is not None else None
-
-    @admin.display(description=gettext_lazy("audio"), ordering="audio_ms")
-    def audio(self, row: UsageDay) -> str:
-        return format_duration(row.audio_ms)

@@ -10,6 +10,7 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+ROWS_PER_PAGE = 50
 MAX_LISTED = 10_000
 # Of a search, where counting reads segments.
 MAX_FOUND = 1000
