@@ -22,7 +22,7 @@ export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test install lint format requirements bench bench-recogniser bench-storage chaos rolling soak fuzz test-tools test-python test-databases test-long test-js test-browser clean
+.PHONY: help serve test install lint format messages requirements bench bench-recogniser bench-storage chaos rolling soak fuzz test-tools test-python test-databases test-long test-js test-browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ format: $(DEV) ## Put Python and templates into their format
 	@$(PY) -m ruff format
 	@# djade ends with an error when it changed something.
 	@find templates transcription -name '*.html' -print0 | xargs -0 $(VENV)/bin/djade --target-version 5.2 || true
+
+messages: $(DEV) ## Bring the translations in locale/ up to date with the code, and compile them
+	@$(PY) manage.py write_messages
 
 test-python: $(DEV) ## Python tests, on SQLite
 	$(PY) -m pytest $(AT_ONCE) $(PYTEST_ARGS)

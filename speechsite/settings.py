@@ -149,7 +149,8 @@ LOGIN_URL = "login"
 LOGOUT_REDIRECT_URL = "record"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+# Each by its own name: who looks for a language may not read the one that is shown.
+LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = CONFIG.time_zone
 USE_I18N = True
