@@ -19,11 +19,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from benchmarks.texts import Texts
-from transcription import search_index
-from transcription.group_commit import SEGMENT_COLUMNS
 from transcription.migration_operations import without_timeouts
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
+from transcription.search import index as search_index
+from transcription.storage.group_commit import SEGMENT_COLUMNS
 
 SEED = 20261125
 DAYS = 365

@@ -26,8 +26,8 @@ from benchmarks.setup import set_up_django
 
 if TYPE_CHECKING:
     from benchmarks.texts import Texts
-    from transcription.steps import SessionHandle
-    from transcription.store import Store
+    from transcription.storage.steps import SessionHandle
+    from transcription.storage.store import Store
 
 RESULTS = Path(__file__).parent / "results"
 FINAL_EVERY_S = 2.0
@@ -95,8 +95,8 @@ async def measure(sessions: int, seconds: float, readers: int) -> Result:
 
     from benchmarks.texts import Texts
     from speechsite.server import switch_threads_sooner
-    from transcription.database_threads import DatabaseThreads
-    from transcription.store import Store
+    from transcription.storage.database_threads import DatabaseThreads
+    from transcription.storage.store import Store
 
     switch_threads_sooner()
     await sync_to_async(tidy)()
@@ -127,9 +127,9 @@ async def measure(sessions: int, seconds: float, readers: int) -> Result:
 
 
 async def start_sessions(store: Store, count: int) -> list[SessionHandle]:
+    from transcription.identity.principals import LOCAL
     from transcription.options import TranscriptionConfig
-    from transcription.principals import LOCAL
-    from transcription.steps import NewSession
+    from transcription.storage.steps import NewSession
 
     applied = TranscriptionConfig()
     return [
@@ -142,7 +142,7 @@ async def speak(
     store: Store, handle: SessionHandle, texts: Texts, phase_s: float, end: float, waits_ms: list[float]
 ) -> None:
     """A final, half an interval later a move in silence, and so on."""
-    from transcription.steps import NewSegment, Step
+    from transcription.storage.steps import NewSegment, Step
 
     next_at = time.perf_counter() + phase_s
     settled, index = handle.committed_bytes, handle.next_seq

@@ -19,11 +19,11 @@ from django.utils import timezone
 from benchmarks.archive import BIG_SESSION, BOSS, NONSENSE_WORD, OWNER, RARE_LANGUAGE, RARE_WORD
 from transcription import services
 from transcription.admin.lists import ROWS_PER_PAGE
-from transcription.api_schemas import Cursor
-from transcription.live_database import read_live_rows
+from transcription.console.live_database import read_live_rows
+from transcription.console.numbers import console_numbers
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.numbers import console_numbers
-from transcription.session_list import PAGE_SIZE, make_place
+from transcription.rest.schemas import Cursor
+from transcription.search.session_list import PAGE_SIZE, make_place
 
 API = "/api/v1/sessions"
 SESSIONS = "/admin/transcription/transcriptionsession/"

@@ -26,7 +26,7 @@ from transcription import process
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.native import NativeDialect
 from transcription.events import Ack, Event
-from transcription.steps import Ending, NewSession, SessionHandle, Step
+from transcription.storage.steps import Ending, NewSession, SessionHandle, Step
 
 PARTS = ("storing", "acks")
 

@@ -8,8 +8,8 @@ from typing import Any
 from asgiref.typing import ASGI3Application
 from django.utils.translation import gettext as _
 
-from transcription.api_errors import error_response
 from transcription.errors import MessageTooLarge
+from transcription.rest.errors import error_response
 
 # Django takes 2.5 MiB into memory, and would write what is larger to the disk before it asks who sends it.
 MAX_BODY_BYTES = 3 * 1024 * 1024

@@ -17,7 +17,7 @@ MAX_NAME_CHARACTERS = 150
 def client_address(request: HttpRequest) -> str | None:
     """What counts as one address: of the connection, as the server and the proxies it trusts say; a /64 in IPv6."""
     # Settings name this function, and the applications are not loaded before the settings.
-    from transcription.waiting_connections import client_of
+    from transcription.limits.waiting_connections import client_of
 
     address = str(request.META.get("REMOTE_ADDR") or "").partition("%")[0]
     try:

@@ -23,10 +23,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 from speechsite.drain import drain
 from speechsite.health import Report, health, loop_lag
-from transcription.keys import why_unusable
+from transcription.identity.keys import why_unusable
+from transcription.identity.scopes import Scope as KeyScope
 from transcription.models import ApiKey
 from transcription.process import get_process
-from transcription.scopes import Scope as KeyScope
 
 JSON = b"application/json"
 KEY_CHECK_TIMEOUT_S = 3.0

@@ -4,17 +4,17 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from speechsite.config import get_config
-from transcription.api import api
+from transcription.rest.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{get_config().api_v1_str.removeprefix('/')}/", api.urls),
-    path("v1/realtime/", include("transcription.realtime_views")),
+    path("v1/realtime/", include("transcription.rest.realtime_secrets")),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("transcription.urls")),
 ]
 
-handler400 = "transcription.views.bad_request"
-handler403 = "transcription.views.permission_denied"
-handler404 = "transcription.views.page_not_found"
-handler500 = "transcription.views.server_error"
+handler400 = "transcription.pages.views.bad_request"
+handler403 = "transcription.pages.views.permission_denied"
+handler404 = "transcription.pages.views.page_not_found"
+handler500 = "transcription.pages.views.server_error"

@@ -43,13 +43,13 @@ from django.utils.translation import gettext as _
 from transcription.audit.actors import user_of_request
 from transcription.errors import NotAllowed, NotFound
 from transcription.files.models import FileJob
+from transcription.identity.scopes import Scope
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN
-from transcription.scopes import Scope
 from transcription.webhooks.models import WebhookEndpoint
 
 if TYPE_CHECKING:
-    from transcription.principals import Principal
+    from transcription.identity.principals import Principal
     from transcription.retention.models import Protection
 
 Who: TypeAlias = "Principal | User | AnonymousUser"

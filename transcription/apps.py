@@ -15,7 +15,7 @@ class TranscriptionAppConfig(AppConfig):
         # Registers what it checks; the site itself is no application.
         import speechsite.checks  # noqa: F401
         from speechsite.lockout import count_failure
-        from transcription.search_sql import add_sqlite_function
+        from transcription.search.sql import add_sqlite_function
 
         user_login_failed.connect(count_failure, dispatch_uid="count_failure")
         connection_created.connect(add_sqlite_function, dispatch_uid="add_sqlite_function")
@@ -24,7 +24,8 @@ class TranscriptionAppConfig(AppConfig):
 
 def repair_search_index(using: str, **_kwargs: Any) -> None:
     """A migration of an indexed table takes the triggers of its search index away on SQLite."""
-    from transcription import metadata_index, search_index
+    from transcription.search import index as search_index
+    from transcription.search import metadata_index
 
     search_index.repair(connections[using])
     metadata_index.repair(connections[using])

@@ -13,21 +13,21 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from speechsite.websocket.direct import DirectConnection, direct_connection
 from transcription import commands, metrics
-from transcription import end as ends
-from transcription.auth import Principal, WrongOrigin, authenticate_socket, token_expired
-from transcription.connection_limits import CONTROL_MESSAGES_PER_SECOND, COUNTED_BELOW_BYTES, ConnectionLimits
 from transcription.dialects.base import Denial, Dialect, Handshake, TickingDialect, WishingDialect
 from transcription.dialects.native import NativeDialect
+from transcription.engine import end as ends
+from transcription.engine.live import LiveTranscription
+from transcription.engine.outbox import Outbox
+from transcription.engine.resuming import build_ended, digest_of
 from transcription.errors import InternalError, NothingToResume, TimedOutClient, TooFast, TranscriptionError
 from transcription.events import Ack, Answered, Event, Failed, Final, Interim
+from transcription.identity.auth import Principal, WrongOrigin, authenticate_socket, token_expired
+from transcription.identity.origins import socket_headers
 from transcription.inbox import DISCONNECTED, Disconnected, Inbox
-from transcription.live import LiveTranscription
-from transcription.origins import socket_headers
-from transcription.outbox import Outbox
+from transcription.limits.connection_limits import CONTROL_MESSAGES_PER_SECOND, COUNTED_BELOW_BYTES, ConnectionLimits
+from transcription.limits.waiting_connections import Waiting
 from transcription.process import Process, get_process
-from transcription.resuming import build_ended, digest_of
-from transcription.steps import Resume
-from transcription.waiting_connections import Waiting
+from transcription.storage.steps import Resume
 
 log = structlog.get_logger(__name__)
 

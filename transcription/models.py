@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
-from transcription.audio import AudioFormat, Encoding
-from transcription.key_models import ApiKey, SocketToken, UsageDay
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.identity.key_models import ApiKey, SocketToken, UsageDay
 
 __all__ = ["ApiKey", "SocketToken", "TranscriptSegment", "TranscriptionSession", "UsageDay", "Worker"]
 

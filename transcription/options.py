@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema, field_validator
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.errors import BadConfig
 
 SESSION_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"

@@ -12,41 +12,42 @@ from typing import Any
 import structlog
 
 from speechsite.config import Config, get_config
-from transcription import auth, metrics
-from transcription import end as ends
+from transcription import metrics
 from transcription.access import require_scope
-from transcription.connection_limits import MAX_MESSAGES_PER_SECOND
-from transcription.credential_watch import CredentialWatch
-from transcription.database_threads import DatabaseThreads
+from transcription.console.live_publisher import LivePublisher
+from transcription.console.live_view import LiveViews
+from transcription.console.viewers import Viewers
 from transcription.dialects.base import DialectLimits
+from transcription.engine import end as ends
+from transcription.engine.listener import ROTATE_HARD_S
+from transcription.engine.live import LiveTranscription
+from transcription.engine.resuming import digest_of, make_resume_token, stored_config
+from transcription.engine.write_tick import WriteTick
 from transcription.errors import AtCapacity, InternalError, NotAuthenticated, TranscriptionError
 from transcription.events import Event
-from transcription.holding import fenced
-from transcription.listener import ROTATE_HARD_S
-from transcription.live import LiveTranscription
-from transcription.live_publisher import LivePublisher
-from transcription.live_view import LiveViews
+from transcription.identity import auth
+from transcription.identity.credential_watch import CredentialWatch
+from transcription.identity.principals import Principal
+from transcription.identity.scopes import Scope
+from transcription.limits.connection_limits import MAX_MESSAGES_PER_SECOND
+from transcription.limits.waiting_connections import WaitingConnections
 from transcription.options import parse_config
-from transcription.principals import Principal
-from transcription.reaper import ResumeBounds
 from transcription.recording.parts import PartFolder
 from transcription.recording.resuming import note_stopped_soon, with_kept_audio
 from transcription.recording.tape import Problem
 from transcription.recording.writer import TapeWriter
-from transcription.resuming import digest_of, make_resume_token, stored_config
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits
 from transcription.riva.offer import check_offer
 from transcription.riva.target import targets_from_config
-from transcription.scopes import Scope
-from transcription.steps import NewSession, Resume, SessionHandle, Taken
-from transcription.store import Store
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.holding import fenced
+from transcription.storage.reaper import ResumeBounds
+from transcription.storage.steps import NewSession, Resume, SessionHandle, Taken
+from transcription.storage.store import Store
 from transcription.subscriptions.places import SubscriptionPlaces
 from transcription.timeline.log import TimelineLog
-from transcription.viewers import Viewers
-from transcription.waiting_connections import WaitingConnections
 from transcription.workers import StopRequest, WorkerRow
-from transcription.write_tick import WriteTick
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.urls import path, re_path
 
 from speechsite.config import get_config
-from transcription.console_consumers import ConsoleConsumer
+from transcription.console.consumers import ConsoleConsumer
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.listen import ListenDialect
 from transcription.dialects.realtime import RealtimeDialect

@@ -16,14 +16,14 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from speechsite.config import get_config
-from transcription.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
 from transcription.daily.counting import count_before_deletion
 from transcription.errors import NotFound, SessionTaken, TooFast
+from transcription.identity.principals import Principal
+from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
-from transcription.principals import Principal
 from transcription.recording.parts import PartFolder
 from transcription.recording.store import delete_with_session
 from transcription.retention import tombstones

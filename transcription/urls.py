@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
-from transcription import live_pages, views
-from transcription.api_page import api_page, document, example_file
+from transcription.console import live_pages
 from transcription.daily.views import day_numbers, day_numbers_csv
+from transcription.pages import views
 from transcription.past import pages as past
 from transcription.past import view_pages as saved
 from transcription.reruns.views import session_again, session_rerun
+from transcription.rest.page import api_page, document, example_file
 from transcription.retention import views as retention
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -17,13 +17,13 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models.functions import Now
 
-from transcription.database_threads import DatabaseThreads, TooManyJobs
 from transcription.errors import TranscriptionError
-from transcription.holding import lost
-from transcription.idempotency import forget_old
 from transcription.metrics import SESSIONS_EXPIRED_TOTAL, SESSIONS_REAPED_TOTAL
 from transcription.models import TranscriptionSession, Worker
-from transcription.reaper import (
+from transcription.rest.idempotency import forget_old
+from transcription.storage.database_threads import DatabaseThreads, TooManyJobs
+from transcription.storage.holding import lost
+from transcription.storage.reaper import (
     DEAD_AFTER,
     ResumeBounds,
     expire_detached,
@@ -32,7 +32,7 @@ from transcription.reaper import (
     remove_worker,
     tidy,
 )
-from transcription.steps import SessionHandle
+from transcription.storage.steps import SessionHandle
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speechsite.headers import EdgeHeaders
-from transcription.origins import may_come_without_credentials, socket_headers
+from transcription.identity.origins import may_come_without_credentials, socket_headers
 
 
 class Inner:

@@ -17,8 +17,8 @@ from websockets.exceptions import InvalidStatus
 
 from speechsite.config import BASE_DIR
 from speechsite.tests.served import START_TIMEOUT_S, Served, environment, manage, wait_for
-from transcription.file_audio import BYTES_PER_MS, decode
-from transcription.native_client import ClientError, NativeClient
+from transcription.audio.containers import BYTES_PER_MS, decode
+from transcription.client.native import ClientError, NativeClient
 
 # Each starts whole services, which takes seconds alone and much longer on a busy machine.
 pytestmark = pytest.mark.timeout(240)

@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import services
 from transcription.admin.lists import ROWS_PER_PAGE
-from transcription.key_models import default_scopes
-from transcription.keys import why_unusable
+from transcription.identity.key_models import default_scopes
+from transcription.identity.keys import why_unusable
+from transcription.identity.scopes import Scope
 from transcription.models import ApiKey
-from transcription.scopes import Scope
 
 MAX_REVOKED_AT_ONCE = 200
 # Kept with the key, and each in its own colour of the states of sessions.

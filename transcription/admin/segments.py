@@ -21,7 +21,7 @@ from transcription.audit.recording import record_watching
 from transcription.models import TranscriptSegment
 from transcription.review.admin_edits import correct
 from transcription.review.errors import ReviewRefused
-from transcription.search import search_segments
+from transcription.search.queries import search_segments
 
 
 @admin.register(TranscriptSegment)

@@ -24,7 +24,7 @@ from transcription.admin.session_columns import SessionColumns
 from transcription.audit.recording import record_watching
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.retention.protecting import reasons_of
-from transcription.search import search_sessions
+from transcription.search.queries import search_sessions
 
 # Of a term in the names of users.
 MAX_USERS_FOUND = 100

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from transcription.api_schemas import SessionAnswer
 from transcription.dialects import listen_messages as listen
 from transcription.dialects import native_messages as native
 from transcription.options import TranscriptionConfig
+from transcription.rest.schemas import SessionAnswer
 from transcription.subscriptions import messages as subscriptions
 
 SESSION_ID = "conversation-1"

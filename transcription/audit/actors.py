@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from transcription.audit.models import AuditEvent
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 
 Kind = AuditEvent.ActorKind
 

@@ -10,12 +10,12 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from transcription.admission import storable_address
 from transcription.audit.actors import Actor, current_actor
 from transcription.audit.models import AuditEvent
+from transcription.identity.principals import Principal
+from transcription.limits.admission import storable_address
 from transcription.models import TranscriptionSession
 from transcription.options import clean_text
-from transcription.principals import Principal
 
 What = AuditEvent.What
 Kind = AuditEvent.ActorKind

@@ -15,11 +15,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from transcription.console.numbers import lost_ms
 from transcription.daily.figures import COUNTS, Figures, HeardSegment, count_time, count_words
 from transcription.daily.models import DailyNumbers
 from transcription.files.models import RERUN_DIALECT
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.numbers import lost_ms
 from transcription.review.models import Review
 
 # In one transaction: more would hold up live commits on SQLite.

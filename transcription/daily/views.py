@@ -19,8 +19,8 @@ from transcription.daily.plots import ALL_COLUMNS, PLOTS, Name, show
 from transcription.daily.reading import key_names, read_lines, seen
 from transcription.errors import NotAllowed, NotFound
 from transcription.exports.safe_text import cell
-from transcription.principals import Principal
-from transcription.views import page
+from transcription.identity.principals import Principal
+from transcription.pages.views import page
 
 
 @require_GET

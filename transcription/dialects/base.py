@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from transcription.commands import Command
 from transcription.errors import TranscriptionError
 from transcription.events import Event
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from transcription import commands, events
-from transcription.audio import AudioFormat, Encoding
-from transcription.audio_head import find_format
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.audio.head import find_format
+from transcription.audio.webm_opus import WEBM_MAGIC, WebmOpus
 from transcription.commands import Command
-from transcription.credentials import header_credential
 from transcription.dialects import listen_messages as messages
 from transcription.dialects.base import Denial, DialectLimits, Handshake
 from transcription.dialects.listen_errors import Unreadable, build_denial, build_error, close_of
@@ -23,11 +23,11 @@ from transcription.dialects.listen_options import ListenOptions, parse_options
 from transcription.dialects.listen_results import ResultsBuilder, build_metadata, build_results_metadata
 from transcription.dialects.listen_turns import Finalizes, Utterances
 from transcription.errors import BadConfig, BadMessage, MessageTooLarge, TimedOutClient, TranscriptionError
+from transcription.identity.credentials import header_credential
+from transcription.identity.principals import Principal
 from transcription.options import parse_config
-from transcription.principals import Principal
 from transcription.results import InterimResult
 from transcription.safe_json import parse_object
-from transcription.webm_opus import WEBM_MAGIC, WebmOpus
 
 NORMAL_CLOSE = 1000
 # What Deepgram's clients expect: they send a KeepAlive every few seconds.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from transcription.audio import Encoding
+from transcription.audio.formats import Encoding
 from transcription.dialects.listen_parameters import PARAMETERS, Treatment
 from transcription.dialects.listen_query import ListenQuery, shown
 from transcription.errors import BadConfig

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from transcription.audio import MS_PER_SECOND
+from transcription.audio.formats import MS_PER_SECOND
 from transcription.dialects.listen_messages import (
     ONLY_CHANNEL,
     Metadata,

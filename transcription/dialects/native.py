@@ -12,12 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from transcription import commands, events
 from transcription.commands import Command
-from transcription.credentials import native_credential
 from transcription.dialects import native_messages as messages
 from transcription.dialects.base import Denial, DialectLimits, Handshake
 from transcription.errors import BadMessage, MessageTooLarge, TimedOutClient, TranscriptionError
+from transcription.identity.credentials import native_credential
+from transcription.identity.principals import Principal
 from transcription.options import is_session_id
-from transcription.principals import Principal
 from transcription.results import Alternative, FinalResult, InterimResult, Word
 from transcription.safe_json import parse_object
 

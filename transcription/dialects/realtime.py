@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from transcription import commands, events
-from transcription.audio import AudioFormat
-from transcription.audio_head import CONTAINER_MAGIC, MAGIC_BYTES, find_format
+from transcription.audio.formats import AudioFormat
+from transcription.audio.head import CONTAINER_MAGIC, MAGIC_BYTES, find_format
 from transcription.commands import Command
 from transcription.dialects import realtime_errors as errors
 from transcription.dialects.base import Denial, DialectLimits, Handshake
@@ -29,6 +29,7 @@ from transcription.dialects.realtime_settings import (
     parse_session,
     unknown_field,
 )
+from transcription.engine.timeouts import PAUSED_TIMEOUT_S
 from transcription.errors import (
     BadConfig,
     BadMessage,
@@ -36,9 +37,8 @@ from transcription.errors import (
     TimedOutClient,
     TranscriptionError,
 )
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 from transcription.safe_json import parse_object
-from transcription.timeouts import PAUSED_TIMEOUT_S
 
 INTENT = "transcription"
 SUBPROTOCOL = "realtime"

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from transcription.credentials import header_credential, subprotocol_credential
 from transcription.errors import BadConfig, BadMessage
+from transcription.identity.credentials import header_credential, subprotocol_credential
 from transcription.safe_json import parse_object
 
 NVIDIA_PREFIX = "realtime-token."

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.dialects import realtime_fields as fields
 from transcription.errors import BadConfig
 from transcription.languages import choose_language

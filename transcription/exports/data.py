@@ -7,14 +7,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from transcription.coverage import Span
 from transcription.exports.formats import format_time
 from transcription.exports.options import ExportOptions
 from transcription.exports.passages import Passage, read_passages
 from transcription.exports.prose import gap_in_words, read_prose
 from transcription.exports.safe_text import cell
-from transcription.ledger import build_ledger
 from transcription.models import TranscriptionSession
+from transcription.storage.coverage import Span
+from transcription.storage.ledger import build_ledger
 
 WORD_KEYS = ("word", "start_ms", "end_ms", "confidence", "speaker")
 CSV_COLUMNS = (

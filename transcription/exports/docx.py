@@ -16,7 +16,6 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import ngettext
 
-from transcription.coverage import Span
 from transcription.exports.archive import ZipStream
 from transcription.exports.docx_parts import DOCUMENT_HEAD, DOCUMENT_TAIL, PARTS, core_properties
 from transcription.exports.formats import format_clock
@@ -25,6 +24,7 @@ from transcription.exports.passages import Passage
 from transcription.exports.prose import gap_in_words, read_prose
 from transcription.exports.safe_text import is_right_to_left, one_line
 from transcription.models import TranscriptionSession
+from transcription.storage.coverage import Span
 
 # Paragraphs gathered for one write: each costs a visit to the compressor.
 PARAGRAPHS_PER_WRITE = 50

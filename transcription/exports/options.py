@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from transcription.cues import DEFAULT_LIMITS, CueLimits
+from transcription.exports.cues import DEFAULT_LIMITS, CueLimits
 
 MAX_LINE_CHARACTERS = 120
 MIN_LINE_CHARACTERS = 10

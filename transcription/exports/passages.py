@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from transcription.coverage import Span
 from transcription.models import TranscriptionSession
 from transcription.review.passages import Reading
 from transcription.review.transcript import read_transcript
 from transcription.review.words import Word
+from transcription.storage.coverage import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
-from transcription.coverage import Span
 from transcription.exports.formats import format_clock
 from transcription.exports.options import ExportOptions
 from transcription.exports.passages import Passage, read_passages
 from transcription.exports.safe_text import one_line
-from transcription.ledger import read_ledger
 from transcription.models import TranscriptionSession
-from transcription.page_words import seconds_in_words
+from transcription.pages.words import seconds_in_words
+from transcription.storage.coverage import Span
+from transcription.storage.ledger import read_ledger
 
 
 def read_prose(session: TranscriptionSession, options: ExportOptions, *, with_gaps: bool) -> Iterator[Passage | Span]:

@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from transcription.coverage import Span
-from transcription.cues import Cue, hold_cues, make_cues
+from transcription.exports.cues import Cue, hold_cues, make_cues
 from transcription.exports.formats import format_time
 from transcription.exports.options import ExportOptions
 from transcription.exports.passages import Passage
 from transcription.exports.prose import gap_in_words, read_prose
 from transcription.exports.safe_text import close_directions, one_line
 from transcription.models import TranscriptionSession
+from transcription.storage.coverage import Span
 
 _SRT_MARKUP = re.compile(r"<(?=[/!a-zA-Z])|\{(?=\\)")
 

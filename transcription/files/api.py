@@ -11,14 +11,14 @@ from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
 
 from transcription.access import get_job, may_cancel_job, visible_jobs
-from transcription.api_auth import principal_of
-from transcription.api_errors import BODY_ERRORS, COMMON_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_schemas import CURSOR_PATTERN, DEFAULT_PAGE, MAX_PAGE, Cursor, ErrorAnswer
 from transcription.errors import NotAllowed
 from transcription.files import job_store
 from transcription.files.models import FileJob
+from transcription.identity.scopes import Scope
 from transcription.jobs.in_process import jobs
-from transcription.scopes import Scope
+from transcription.rest.authentication import principal_of
+from transcription.rest.errors import BODY_ERRORS, COMMON_ERRORS, ONE_OBJECT_ERRORS
+from transcription.rest.schemas import CURSOR_PATTERN, DEFAULT_PAGE, MAX_PAGE, Cursor, ErrorAnswer
 
 router = Router(tags=["file jobs"])
 

@@ -17,14 +17,14 @@ from django.utils.translation import gettext as _
 
 from speechsite.config import get_config
 from transcription.access import require_scope
-from transcription.auth import WrongOrigin, authenticate_socket
-from transcription.credentials import header_credential
-from transcription.database_threads import TooManyJobs
 from transcription.errors import InternalError, NotAllowed, StorageUnavailable, TranscriptionError
 from transcription.files.body import ClientGone
 from transcription.files.service import Client, Files, get_files
-from transcription.origins import socket_headers
-from transcription.scopes import Scope
+from transcription.identity.auth import WrongOrigin, authenticate_socket
+from transcription.identity.credentials import header_credential
+from transcription.identity.origins import socket_headers
+from transcription.identity.scopes import Scope
+from transcription.storage.database_threads import TooManyJobs
 
 log = structlog.get_logger(__name__)
 

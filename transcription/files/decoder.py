@@ -17,7 +17,7 @@ import sys
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
-from transcription.file_audio import BYTES_PER_MS, FileAudioError, FileLimits, decode, probe, rechunk
+from transcription.audio.containers import BYTES_PER_MS, FileAudioError, FileLimits, decode, probe, rechunk
 
 INFO, PCM, END, ERROR = b"i", b"p", b".", b"e"
 HEAD = struct.Struct(">cI")

@@ -15,8 +15,8 @@ import structlog
 from django.utils.translation import gettext as _
 
 from speechsite.config import BASE_DIR
+from transcription.audio.containers import FileInfo, FileLimits
 from transcription.errors import BadAudio, InternalError, MessageTooLarge, TranscriptionError
-from transcription.file_audio import FileInfo, FileLimits
 from transcription.files.decoder import END, HEAD, INFO, MAX_MESSAGE_BYTES, PCM
 
 log = structlog.get_logger(__name__)

@@ -10,13 +10,13 @@ from typing import Any, Self
 
 from django.utils.translation import gettext as _
 
-from transcription import end as ends
-from transcription.audio import Encoding
-from transcription.end import End
+from transcription.audio.containers import SAMPLE_RATE_HZ
+from transcription.audio.formats import Encoding
+from transcription.engine import end as ends
+from transcription.engine.end import End
+from transcription.engine.live import LiveTranscription
 from transcription.errors import InternalError, TranscriptionError
 from transcription.events import Ack, Event, Final, Resumed, Started, Stopped
-from transcription.file_audio import SAMPLE_RATE_HZ
-from transcription.live import LiveTranscription
 from transcription.process import Process
 
 DIALECT = "upload"

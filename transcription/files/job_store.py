@@ -11,12 +11,12 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from transcription.admission import MAX_USER_AGENT_CHARACTERS, storable_address
 from transcription.errors import TooFast
 from transcription.files.models import FileJob
+from transcription.identity.principals import Principal
+from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS, storable_address
 from transcription.models import TranscriptionSession
 from transcription.options import clean_text
-from transcription.principals import Principal
 
 RETRY_AFTER_MS = 60_000
 # For one attempt to take its session up again.

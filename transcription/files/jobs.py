@@ -18,11 +18,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from transcription import end as ends
-from transcription.database_threads import TooManyJobs
+from transcription.audio.containers import BYTES_PER_MS, FileLimits
+from transcription.engine import end as ends
+from transcription.engine.live import LiveTranscription
 from transcription.errors import InternalError, NotFound, StoppedByOperator, TranscriptionError
 from transcription.events import Event
-from transcription.file_audio import BYTES_PER_MS, FileLimits
 from transcription.files import job_store
 from transcription.files.decoding import Decoding
 from transcription.files.engine import DIALECT, FileSession, options_of_file
@@ -31,11 +31,11 @@ from transcription.files.models import RERUN_DIALECT, FileJob
 from transcription.files.service import IDLE_TIMEOUT_S
 from transcription.jobs.kinds import WRITE_TIMEOUT_S, Lease, Outcome
 from transcription.jobs.runner import retry_s
-from transcription.live import LiveTranscription
 from transcription.models import TranscriptionSession
 from transcription.process import Process, SessionBounds
 from transcription.reruns.kept_file import find_name, open_recording
-from transcription.steps import Resume
+from transcription.storage.database_threads import TooManyJobs
+from transcription.storage.steps import Resume
 
 log = structlog.get_logger(__name__)
 

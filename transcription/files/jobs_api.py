@@ -9,8 +9,6 @@ from django.http import JsonResponse
 from ninja.responses import NinjaJSONEncoder
 
 from speechsite.config import get_config
-from transcription.api_errors import error_response
-from transcription.api_idempotency import REPLAYED_HEADER
 from transcription.files import job_store
 from transcription.files.api import JobAnswer
 from transcription.files.asgi import Endpoint, Reply, Request
@@ -20,10 +18,12 @@ from transcription.files.job_options import parse_job_options
 from transcription.files.job_store import NewJob
 from transcription.files.models import FileJob
 from transcription.files.service import new_session_id
-from transcription.idempotency import HEADER, check_key
+from transcription.identity.origins import socket_headers
+from transcription.identity.principals import Principal
 from transcription.jobs.in_process import jobs
-from transcription.origins import socket_headers
-from transcription.principals import Principal
+from transcription.rest.errors import error_response
+from transcription.rest.idempotency import HEADER, check_key
+from transcription.rest.idempotency_key import REPLAYED_HEADER
 
 PATH = f"{get_config().api_v1_str}/jobs"
 

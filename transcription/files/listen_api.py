@@ -12,9 +12,8 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 
-from transcription.api_errors import request_id
-from transcription.audio import BYTES_PER_SAMPLE, AudioFormat
-from transcription.audio_head import WAV_ENCODINGS, is_recording
+from transcription.audio.formats import BYTES_PER_SAMPLE, AudioFormat
+from transcription.audio.head import WAV_ENCODINGS, is_recording
 from transcription.dialects.listen import ListenDialect
 from transcription.dialects.listen_errors import build_denial
 from transcription.dialects.listen_options import ListenOptions, parse_options
@@ -23,9 +22,10 @@ from transcription.files.advice import with_advice
 from transcription.files.asgi import Endpoint, Reply, Request
 from transcription.files.body import Upload
 from transcription.files.listen_answers import build_answer
+from transcription.identity.origins import socket_headers
 from transcription.languages import choose_language
 from transcription.options import parse_config
-from transcription.origins import socket_headers
+from transcription.rest.errors import request_id
 
 PATH = "/v1/listen"
 # As large as it can be: raw audio says nothing of its length.

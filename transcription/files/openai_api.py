@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Sequence
 import structlog
 from django.http import HttpResponse, JsonResponse
 
-from transcription.api_errors import error_response
 from transcription.errors import TranscriptionError
 from transcription.exports import CONTENT_TYPES, write_transcript
 from transcription.files.advice import with_advice
@@ -25,6 +24,7 @@ from transcription.files.openai_answers import (
 from transcription.files.openai_options import OpenAIOptions, parse_options
 from transcription.files.service import OpenFile
 from transcription.models import TranscriptionSession
+from transcription.rest.errors import error_response
 from transcription.results import FinalResult
 
 log = structlog.get_logger(__name__)

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from transcription.audio.containers import FileInfo, FileLimits
+from transcription.engine.live import LiveTranscription
 from transcription.events import Event
-from transcription.file_audio import FileInfo, FileLimits
 from transcription.files.body import Upload, Uploads
 from transcription.files.decoding import Decoding
 from transcription.files.engine import DIALECT, FileSession, options_of_file
 from transcription.files.folder import UploadFolder
-from transcription.live import LiveTranscription
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 from transcription.process import Process, SessionBounds, get_process
 
 # What is heard as fast as it can be is idle only where the recogniser is away, which its watchers see sooner.

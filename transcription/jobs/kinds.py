@@ -8,9 +8,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from transcription.database_threads import DatabaseThreads
 from transcription.jobs import leases
 from transcription.jobs.leased_row import LeasedRow
+from transcription.storage.database_threads import DatabaseThreads
 
 if TYPE_CHECKING:
     from transcription.process import Process

@@ -12,9 +12,9 @@ import structlog
 from django.db import DatabaseError, InterfaceError
 
 from transcription import metrics
-from transcription.database_threads import DatabaseThreads, TooManyJobs
 from transcription.jobs import leases
 from transcription.jobs.kinds import JobKind, Lease, Outcome
+from transcription.storage.database_threads import DatabaseThreads, TooManyJobs
 
 log = structlog.get_logger(__name__)
 

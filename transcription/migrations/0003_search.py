@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from transcription import search_index
+from transcription.search import index as search_index
 
 
 def create(apps, schema_editor):

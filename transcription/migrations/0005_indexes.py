@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from transcription import search_index
+from transcription.search import index as search_index
 from transcription.migration_operations import AddIndexLive, DropFieldIndexLive, RemoveIndexLive, without_timeouts
 
 

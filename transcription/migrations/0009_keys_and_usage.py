@@ -2,7 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
-import transcription.key_models
+import transcription.identity.key_models
 from django.conf import settings
 from django.db import migrations, models
 
@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apikey',
             name='scopes',
-            field=models.JSONField(default=transcription.key_models.default_scopes, verbose_name='scopes'),
+            field=models.JSONField(default=transcription.identity.key_models.default_scopes, verbose_name='scopes'),
         ),
         migrations.AddField(
             model_name='transcriptionsession',

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from transcription import metadata_index
+from transcription.search import metadata_index
 from transcription.migration_operations import AddIndexLive, without_timeouts
 
 

@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from transcription import services
 from transcription.errors import NotFound, SessionTaken
+from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
 from transcription.past.models import ReviewAssignment
-from transcription.principals import Principal
 from transcription.review import operations
 from transcription.review.authors import Author
 from transcription.review.errors import EditConflict, ReviewRefused
 from transcription.review.models import Review
-from transcription.session_list import PAGE_SIZE, with_facts
+from transcription.search.session_list import PAGE_SIZE, with_facts
 
 # From more on a deletion has to be typed.
 DELETED_BY_A_CLICK = 10

@@ -12,13 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from transcription.access import Who, listed_sessions, owned_by, visible_sessions
-from transcription.key_models import ApiKey
-from transcription.metadata_index import has_pair
+from transcription.identity.key_models import ApiKey
 from transcription.models import TranscriptionSession
 from transcription.past.models import ReviewAssignment
 from transcription.recording.models import SessionRecording
 from transcription.review.models import Review
-from transcription.session_list import Listing, lasted, stored_languages
+from transcription.search.metadata_index import has_pair
+from transcription.search.session_list import Listing, lasted, stored_languages
 
 State = TranscriptionSession.State
 

@@ -18,13 +18,13 @@ from django.views.decorators.http import require_GET, require_POST
 from transcription import access
 from transcription.audit.recording import record_exports
 from transcription.exports import CONTENT_TYPES, ZIP_CONTENT_TYPE, streamed, write_zip
+from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
+from transcription.pages.views import page
 from transcription.past import bulk, saved_views
 from transcription.past.filters import SessionFilterForm
 from transcription.past.rows import make_rows, name_of
-from transcription.principals import Principal
-from transcription.session_list import PAGE_SIZE, capped_count, hits_by_session, read_page
-from transcription.views import page
+from transcription.search.session_list import PAGE_SIZE, capped_count, hits_by_session, read_page
 
 # Of the reviewers that may be chosen.
 MAX_REVIEWERS_SHOWN = 200

@@ -10,12 +10,12 @@ from django.db.models import Avg
 from django.utils.translation import gettext as _
 
 from transcription.access import Who, visible_sessions
-from transcription.coverage import gap_spans
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.page_words import TONES, end_in_words, seconds_in_words
+from transcription.pages.words import TONES, end_in_words, seconds_in_words
 from transcription.past.models import ReviewAssignment
 from transcription.review.models import Review
-from transcription.search import Hit
+from transcription.search.queries import Hit
+from transcription.storage.coverage import gap_spans
 
 State = TranscriptionSession.State
 

@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from transcription.errors import NotAuthenticated
+from transcription.identity.principals import Principal
+from transcription.pages.views import page
 from transcription.past import saved_views
 from transcription.past.models import SavedView
-from transcription.principals import Principal
-from transcription.views import page
 
 
 @require_GET

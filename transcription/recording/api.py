@@ -11,11 +11,9 @@ from pydantic import Field
 
 from speechsite.config import get_config
 from transcription.access import audible_sessions, get_session
-from transcription.api_auth import principal_of
-from transcription.api_errors import ONE_OBJECT_ERRORS
-from transcription.api_schemas import ErrorAnswer
 from transcription.audit.recording import record_listening
 from transcription.errors import NotFound
+from transcription.identity.scopes import Scope
 from transcription.models import TranscriptionSession
 from transcription.recording.listening_in import live_response
 from transcription.recording.models import SessionRecording
@@ -23,7 +21,9 @@ from transcription.recording.parts import PartFolder
 from transcription.recording.peaks import FULL
 from transcription.recording.serving import audio_response
 from transcription.recording.storage import CONTENT_TYPES
-from transcription.scopes import Scope
+from transcription.rest.authentication import principal_of
+from transcription.rest.errors import ONE_OBJECT_ERRORS
+from transcription.rest.schemas import ErrorAnswer
 
 router = Router(tags=["sessions"])
 AUDIO = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in CONTENT_TYPES.values()}

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO, Literal
 import av
 import numpy as np
 
-from transcription.audio import AudioFormat, Encoding
-from transcription.file_audio import SAMPLE_RATE_HZ, FileAudioError, decode, rechunk
-from transcription.levels import ALAW_SAMPLES, MULAW_SAMPLES
+from transcription.audio.containers import SAMPLE_RATE_HZ, FileAudioError, decode, rechunk
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.audio.levels import ALAW_SAMPLES, MULAW_SAMPLES
 from transcription.recording.parts import NO_ROOM, Part, PartFolder
 from transcription.recording.peaks import PeakMeter
 from transcription.recording.plan import missing

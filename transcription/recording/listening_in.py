@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from transcription.access import audible_sessions
 from transcription.errors import NotFound, TooFast, TranscriptionError
+from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
-from transcription.principals import Principal
 from transcription.process import get_process
 from transcription.recording.parts import PartFolder
 from transcription.recording.reading import read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transcription.levels import FULL_SCALE
+from transcription.audio.levels import FULL_SCALE
 
 PEAKS_PER_SECOND = 20
 # Ten minutes at that; of longer recordings each peak stands for more.

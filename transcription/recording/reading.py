@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.recording.parts import Part
 from transcription.recording.plan import plan
 

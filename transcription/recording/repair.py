@@ -16,24 +16,24 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from transcription import metrics
-from transcription.end import End
+from transcription.engine.end import End
+from transcription.engine.live import LiveTranscription
+from transcription.engine.resuming import digest_of
 from transcription.errors import TranscriptionError
 from transcription.events import Event
 from transcription.files.engine import FileSession
 from transcription.files.job_store import REVIVED_FOR
 from transcription.files.jobs import MAX_AGE_S, NO_ATTEMPT
 from transcription.files.service import IDLE_TIMEOUT_S
+from transcription.identity.principals import Principal
 from transcription.jobs.kinds import WRITE_TIMEOUT_S, Lease, Outcome
 from transcription.jobs.runner import retry_s
-from transcription.live import LiveTranscription
 from transcription.models import TranscriptionSession
-from transcription.principals import Principal
 from transcription.process import Process, SessionBounds
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import Part, PartFolder
 from transcription.recording.reading import read
-from transcription.resuming import digest_of
-from transcription.steps import Resume
+from transcription.storage.steps import Resume
 
 log = structlog.get_logger(__name__)
 

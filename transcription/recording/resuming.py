@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import structlog
 
-from transcription.audio import AudioFormat
-from transcription.database_threads import DatabaseThreads
-from transcription.live_database import DATABASE_ERRORS
+from transcription.audio.formats import AudioFormat
+from transcription.console.live_database import DATABASE_ERRORS
+from transcription.engine.resuming import stored_config
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import Part, PartFolder, folder_name
 from transcription.recording.plan import missing
 from transcription.recording.tape import Problem
-from transcription.resuming import stored_config
-from transcription.steps import Resume, Taken
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.steps import Resume, Taken
 
 log = structlog.get_logger(__name__)
 

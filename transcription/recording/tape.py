@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from transcription.audio import AudioFormat
-from transcription.intake import CONTAINER_RING_BYTES, RING_S
+from transcription.audio.formats import AudioFormat
+from transcription.engine.intake import CONTAINER_RING_BYTES, RING_S
 from transcription.recording.parts import folder_name
-from transcription.steps import SessionHandle
+from transcription.storage.steps import SessionHandle
 
 Problem = Literal["disk_full", "disk_slow", "disk_error"]
 

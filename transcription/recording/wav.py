@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 
 FORMAT_TAGS = {Encoding.LINEAR_PCM: 1, Encoding.ALAW: 6, Encoding.MULAW: 7}
 BITS_PER_SAMPLE = {Encoding.LINEAR_PCM: 16, Encoding.ALAW: 8, Encoding.MULAW: 8}

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import structlog
 
 from transcription import metrics
-from transcription.audio import AudioFormat
+from transcription.audio.formats import AudioFormat
 from transcription.recording.parts import NO_ROOM, PartFolder
 from transcription.recording.tape import Budget, Problem, Tape
 

@@ -12,17 +12,17 @@ from pydantic import ConfigDict, Field
 
 from speechsite.config import get_config
 from transcription.access import audible_sessions, get_session, visible_sessions
-from transcription.api_auth import principal_of
-from transcription.api_errors import BODY_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_idempotency import idempotent
-from transcription.api_schemas import ErrorAnswer
 from transcription.errors import NotFound
 from transcription.files.api import JobError, JobState
 from transcription.files.models import FileJob
+from transcription.identity.scopes import Scope
 from transcription.options import MAX_SPEECH_CONTEXTS, Endpointing, LanguageCode, ShortText, SpeechContext
 from transcription.reruns.asking import ask_rerun, get_rerun, reruns_of
 from transcription.reruns.reading import compare_sessions
-from transcription.scopes import Scope
+from transcription.rest.authentication import principal_of
+from transcription.rest.errors import BODY_ERRORS, ONE_OBJECT_ERRORS
+from transcription.rest.idempotency_key import idempotent
+from transcription.rest.schemas import ErrorAnswer
 
 router = Router(tags=["sessions"])
 

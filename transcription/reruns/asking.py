@@ -14,10 +14,10 @@ from transcription.files import job_store
 from transcription.files.engine import options_of_file
 from transcription.files.models import FileJob
 from transcription.files.service import new_session_id
+from transcription.identity.principals import Principal
 from transcription.jobs.in_process import jobs
 from transcription.models import TranscriptionSession
 from transcription.options import parse_config
-from transcription.principals import Principal
 from transcription.recording.models import SessionRecording
 
 MAX_SHOWN = 50

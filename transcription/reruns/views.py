@@ -15,13 +15,13 @@ from speechsite.config import get_config
 from transcription import access
 from transcription.errors import NotFound, SessionTaken, TooFast
 from transcription.files.models import FileJob
+from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
-from transcription.principals import Principal
+from transcription.pages.views import offered_languages, page
 from transcription.recording.models import SessionRecording
 from transcription.reruns.asking import ask_rerun, get_rerun, reruns_of
 from transcription.reruns.forms import RerunForm
 from transcription.reruns.reading import compare_rates, compare_sessions
-from transcription.views import offered_languages, page
 
 # Reading two whole transcripts for each; of older ones the page of the comparison says it.
 MAX_RATED = 10

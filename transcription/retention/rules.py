@@ -8,9 +8,9 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from speechsite.config import Config
-from transcription.metadata_index import has_pair
 from transcription.models import TranscriptionSession
 from transcription.retention.models import RetentionRule
+from transcription.search.metadata_index import has_pair
 
 State = TranscriptionSession.State
 ENDED = (State.COMPLETED, State.INTERRUPTED, State.FAILED)

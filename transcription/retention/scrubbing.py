@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from speechsite.database import SQLITE_LOCK_TIMEOUT_S
 from transcription.retention.models import Tombstone
-from transcription.search_index import ALL_INDEXED
+from transcription.search.index import ALL_INDEXED
 
 # Of the index, written in one transaction: some ms, for which live sessions wait at most.
 PAGES_AT_ONCE = 100

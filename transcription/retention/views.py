@@ -10,10 +10,10 @@ from django.views.decorators.http import require_POST
 
 from transcription import access
 from transcription.errors import BadConfig, NotAllowed, SessionTaken
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
+from transcription.pages.views import page
 from transcription.retention.models import Protection
 from transcription.retention.protecting import protect, unprotect
-from transcription.views import page
 
 
 @require_POST

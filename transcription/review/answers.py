@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 from ninja import Schema
 from pydantic import BaseModel
 
-from transcription.api_schemas import ErrorAnswer
+from transcription.rest.schemas import ErrorAnswer
 from transcription.review.models import EditLock, Review, SessionNote
 from transcription.review.passages import Reading
 

@@ -8,11 +8,12 @@ from django.http import HttpRequest
 from ninja import Path, Query, Router, Status
 
 from transcription import access
-from transcription.api_auth import principal_of
-from transcription.api_errors import BODY_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_schemas import ErrorAnswer
 from transcription.audit.recording import record_watching
+from transcription.identity.scopes import Scope
 from transcription.models import TranscriptionSession
+from transcription.rest.authentication import principal_of
+from transcription.rest.errors import BODY_ERRORS, ONE_OBJECT_ERRORS
+from transcription.rest.schemas import ErrorAnswer
 from transcription.review import locks, operations, reading
 from transcription.review.answers import (
     ChangeAnswer,
@@ -42,7 +43,6 @@ from transcription.review.requests import (
     VersionRequest,
 )
 from transcription.review.transcript import read_transcript, readings_of
-from transcription.scopes import Scope
 
 router = Router(tags=["review"])
 REVIEW = "/sessions/{session_id}/review"

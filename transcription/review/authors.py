@@ -8,7 +8,7 @@ from typing import Self
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 from transcription.review.models import MAX_AUTHOR_CHARACTERS
 
 

@@ -7,8 +7,8 @@ from itertools import islice
 from django.http import HttpRequest
 from ninja import Query, Router
 
-from transcription.api_errors import ONE_OBJECT_ERRORS
-from transcription.api_schemas import ErrorAnswer
+from transcription.rest.errors import ONE_OBJECT_ERRORS
+from transcription.rest.schemas import ErrorAnswer
 from transcription.review import figures, reading, replacing
 from transcription.review.answers import (
     DoubtfulAnswer,

@@ -8,17 +8,17 @@ from django.http import HttpRequest
 from ninja import Path, Router, Status
 
 from transcription import access
-from transcription.api_auth import principal_of
-from transcription.api_errors import BODY_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_idempotency import idempotent
-from transcription.api_schemas import ErrorAnswer
+from transcription.identity.scopes import Scope
 from transcription.models import TranscriptionSession
+from transcription.rest.authentication import principal_of
+from transcription.rest.errors import BODY_ERRORS, ONE_OBJECT_ERRORS
+from transcription.rest.idempotency_key import idempotent
+from transcription.rest.schemas import ErrorAnswer
 from transcription.review import notes
 from transcription.review.answers import NoteAnswer, NoteList
 from transcription.review.authors import Author
 from transcription.review.models import SessionNote
 from transcription.review.requests import NewNote, NoteChange
-from transcription.scopes import Scope
 
 router = Router(tags=["review"])
 NOTES = "/sessions/{session_id}/notes"

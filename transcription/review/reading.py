@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 
 from transcription import access
 from transcription.errors import NotFound
+from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
-from transcription.principals import Principal
 from transcription.review.answers import ChangedSegment, HistoryEntry, TextStretch
 from transcription.review.changes import Item
 from transcription.review.differences import compare_texts

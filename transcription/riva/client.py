@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from transcription.breaker import Breaker
+from transcription.engine.breaker import Breaker
 from transcription.errors import AtCapacity, RecogniserFailed, RecogniserSilent
 from transcription.metrics import UPSTREAM_OPEN_SECONDS
 from transcription.options import TranscriptionConfig

@@ -14,9 +14,9 @@ from typing import Any
 from riva.client.proto import riva_asr_pb2 as messages
 from riva.client.proto import riva_audio_pb2 as audio_messages
 
-from transcription.audio import MS_PER_SECOND
+from transcription.audio.formats import MS_PER_SECOND
+from transcription.engine.recognition import Result
 from transcription.options import TranscriptionConfig, clean_text
-from transcription.recognition import Result
 from transcription.results import Alternative, FinalResult, InterimResult, Progress, Word
 
 # How far past the audio sent a time may lie: engines pad the end of their input with silence.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from django.utils.translation import gettext as _
 
+from transcription.engine.recognition import Capabilities
 from transcription.errors import BadConfig
 from transcription.options import TranscriptionConfig
-from transcription.recognition import Capabilities
 
 # Names of a model's `parameters` in the configuration query.
 TYPE_PARAMETER = "type"

@@ -13,10 +13,10 @@ import grpc
 import grpc.aio
 from django.utils.translation import gettext as _
 
+from transcription.engine.recognition import Capabilities, Result
 from transcription.errors import InternalError, RecogniserFailed, RecogniserSilent, TranscriptionError
 from transcription.metrics import RIVA_ERRORS_TOTAL
 from transcription.options import TranscriptionConfig
-from transcription.recognition import Capabilities, Result
 from transcription.results import InterimResult
 from transcription.riva.channels import ChannelLease
 from transcription.riva.convert import (

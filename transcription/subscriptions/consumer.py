@@ -9,16 +9,16 @@ from django.utils.translation import gettext as _
 from transcription import access
 from transcription.audit.actors import acting, actor_of_socket
 from transcription.audit.recording import record_watching
+from transcription.console.live_database import DATABASE_ERRORS, READ_TIMEOUT_S
+from transcription.console.viewer_sockets import ViewerSocket
 from transcription.errors import BadMessage, NotFound, StorageUnavailable, TranscriptionError
-from transcription.live_database import DATABASE_ERRORS, READ_TIMEOUT_S
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
+from transcription.identity.scopes import Scope
 from transcription.safe_json import parse_object
-from transcription.scopes import Scope
 from transcription.subscriptions.feed import Feed
 from transcription.subscriptions.options import SubscriptionOptions, parse_options
 from transcription.subscriptions.picture import Picture
 from transcription.subscriptions.watched import READ_AGAIN_S, WatchedSession
-from transcription.viewer_sockets import ViewerSocket
 
 MAX_TEXT_CHARACTERS = 1024
 

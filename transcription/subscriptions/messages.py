@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from transcription.api_schemas import SessionAnswer
 from transcription.dialects.native_messages import CLOSE_CODE, NATURAL, PROTOCOL, SHARE, WordItem
+from transcription.rest.schemas import SessionAnswer
 
 State = Literal["created", "live", "detached", "completed", "interrupted", "failed", "deleted"]
 Activity = Literal["opening", "live", "slow", "paused", "reconnecting", "finishing"]

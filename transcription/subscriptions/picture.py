@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from transcription.api_schemas import SessionAnswer
-from transcription.live_rows import Row
+from transcription.console.live_rows import Row
+from transcription.rest.schemas import SessionAnswer
 from transcription.subscriptions.messages import SegmentItem
 
 # Of the segments stored last, for all subscribers together; older ones are read by who needs them.

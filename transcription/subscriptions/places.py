@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.utils.translation import gettext as _
 
 from transcription.errors import TooFast
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 
 RETRY_AFTER_MS = 5000
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from transcription.api_schemas import SessionAnswer
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.rest.schemas import SessionAnswer
 from transcription.subscriptions.messages import SegmentItem
 from transcription.subscriptions.picture import MAX_KEPT_SEGMENTS, StoredSegment
 

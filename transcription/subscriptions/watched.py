@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from transcription.database_threads import DatabaseThreads
-from transcription.live_database import DATABASE_ERRORS, READ_TIMEOUT_S
-from transcription.live_rows import Row
+from transcription.console.live_database import DATABASE_ERRORS, READ_TIMEOUT_S
+from transcription.console.live_rows import Row
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.subscriptions.picture import Picture, StoredSegment, joined
 from transcription.subscriptions.stored import News, read_news, read_page
 

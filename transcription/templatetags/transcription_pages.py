@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from django import template
 
 from transcription.models import TranscriptSegment
-from transcription.page_words import seconds_in_words
-from transcription.search import Hit
-from transcription.session_list import SEGMENTS_PER_PART
+from transcription.pages.words import seconds_in_words
+from transcription.search.queries import Hit
+from transcription.search.session_list import SEGMENTS_PER_PART
 
 register = template.Library()
 

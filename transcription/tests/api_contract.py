@@ -124,7 +124,7 @@ def main() -> None:
     import django
 
     django.setup()
-    from transcription.api import api
+    from transcription.rest.api import api
 
     old = json.loads(FILE.read_text()) if FILE.exists() else {}
     new = read_contract(json.loads(json.dumps(api.get_openapi_schema())))

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import F
 
+from transcription.identity.principals import LOCAL, Principal
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.principals import LOCAL, Principal
-from transcription.reaper import ResumeBounds, expire_detached, release_lost
 from transcription.services import request_stop
-from transcription.steps import Resume, SessionHandle
-from transcription.store import SessionStore, Store
+from transcription.storage.reaper import ResumeBounds, expire_detached, release_lost
+from transcription.storage.steps import Resume, SessionHandle
+from transcription.storage.store import SessionStore, Store
 from transcription.tests.memory_store import MemoryStore
 from transcription.tests.sessions import Clock, ScriptedThreads, new_session, row_of
 

@@ -6,9 +6,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
+from transcription.engine.recognition import Capabilities, Result
 from transcription.errors import TranscriptionError
 from transcription.options import TranscriptionConfig
-from transcription.recognition import Capabilities, Result
 from transcription.results import InterimResult
 from transcription.riva.offer import RivaModel
 

@@ -8,12 +8,12 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from transcription import end as ends
+from transcription.engine import end as ends
+from transcription.engine.live import LiveTranscription
 from transcription.events import Event, Failed, Final, Started, Stopped
-from transcription.live import LiveTranscription
 from transcription.recording.tape import Tape
 from transcription.results import FinalResult, InterimResult, Word
-from transcription.steps import Ending
+from transcription.storage.steps import Ending
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
 from transcription.tests.memory_store import MemorySession, MemoryStore
 from transcription.tests.sessions import new_session

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from transcription.audio import AudioFormat
+from transcription.audio.formats import AudioFormat
 from transcription.errors import (
     AtCapacity,
     BadMessage,
@@ -25,9 +25,9 @@ from transcription.errors import (
     TooFast,
     TranscriptionError,
 )
+from transcription.identity.principals import Principal
 from transcription.options import TranscriptionConfig
-from transcription.principals import Principal
-from transcription.steps import (
+from transcription.storage.steps import (
     Ending,
     Fenced,
     NewSegment,
@@ -39,7 +39,7 @@ from transcription.steps import (
     StoredSegment,
     Taken,
 )
-from transcription.tails import kept_tails
+from transcription.storage.tails import kept_tails
 
 Fault = Exception | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core import signing
 from django.utils import timezone
 
-from transcription.auth import TOKEN_LIFETIME_S
+from transcription.identity.auth import TOKEN_LIFETIME_S
 
 
 class _OldSigner(signing.TimestampSigner):

@@ -8,8 +8,8 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from model_bakery import baker
 
+from transcription.identity.principals import Principal
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
-from transcription.principals import Principal
 
 SEGMENT_MS = 2000
 _numbers = itertools.count()

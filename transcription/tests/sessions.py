@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from transcription.database_threads import DatabaseThreads
+from transcription.identity.principals import LOCAL, Principal
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL, Principal
-from transcription.steps import NewSegment, NewSession, SessionHandle, Step
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.steps import NewSegment, NewSession, SessionHandle, Step
 
 T = TypeVar("T")
 Fault = Exception | None

@@ -9,7 +9,7 @@ from typing import Any
 from channels.layers import channel_layers
 
 from speechsite.config import get_config
-from transcription import auth
+from transcription.identity import auth
 from transcription.process import Process
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.memory_store import MemoryStore

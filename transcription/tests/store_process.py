@@ -16,13 +16,13 @@ import django
 
 django.setup()
 
-from transcription.database_threads import DatabaseThreads  # noqa: E402 - needs Django's settings
 from transcription.errors import TranscriptionError  # noqa: E402
+from transcription.identity.principals import LOCAL, Principal  # noqa: E402
+from transcription.identity.tokens import redeem_token  # noqa: E402
 from transcription.metrics import COMMIT_RETRIES_TOTAL  # noqa: E402
-from transcription.principals import LOCAL, Principal  # noqa: E402
-from transcription.store import Store  # noqa: E402
+from transcription.storage.database_threads import DatabaseThreads  # noqa: E402 - needs Django's settings
+from transcription.storage.store import Store  # noqa: E402
 from transcription.tests.sessions import new_session, segment, step  # noqa: E402
-from transcription.tokens import redeem_token  # noqa: E402
 from transcription.workers import register  # noqa: E402
 
 

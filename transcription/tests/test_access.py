@@ -8,9 +8,9 @@ from django.contrib.auth.models import AnonymousUser
 from transcription import access
 from transcription.access import Who
 from transcription.errors import NotAllowed, NotFound
+from transcription.identity.principals import LOCAL, Principal
+from transcription.identity.scopes import Scope
 from transcription.models import ApiKey, TranscriptionSession
-from transcription.principals import LOCAL, Principal
-from transcription.scopes import Scope
 from transcription.tests.rows import make_session, make_user, principal_of, principal_of_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

@@ -11,13 +11,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from transcription.database_threads import DatabaseThreads
 from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, SessionTaken
+from transcription.identity.principals import LOCAL, Principal
+from transcription.identity.tokens import issue_token
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL, Principal
 from transcription.services import start_session
-from transcription.store import Ending, Store
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.store import Ending, Store
 from transcription.tests.sessions import (
     change_row,
     database_url,
@@ -26,7 +27,6 @@ from transcription.tests.sessions import (
     segment,
     step,
 )
-from transcription.tokens import issue_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 

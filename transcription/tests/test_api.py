@@ -13,9 +13,9 @@ from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.utils import timezone
 
 from speechsite.config import get_config
-from transcription.api import api
-from transcription.auth import read_start_token
+from transcription.identity.auth import read_start_token
 from transcription.models import ApiKey, TranscriptionSession
+from transcription.rest.api import api
 from transcription.tests.rows import make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

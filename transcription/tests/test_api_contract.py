@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from transcription.api import api
-from transcription.api_document import EXAMPLES, TAGS, operations
+from transcription.rest.api import api
+from transcription.rest.document import EXAMPLES, TAGS, operations
 from transcription.tests.api_contract import FILE, breaks, read_contract
 
 

@@ -13,11 +13,11 @@ from asgiref.sync import sync_to_async
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
-from transcription import api_export
-from transcription.api_export import write_lines
-from transcription.api_schemas import SessionAnswer, SessionFilters, TranscriptAnswer
 from transcription.errors import BadConfig
 from transcription.models import ApiKey, TranscriptionSession
+from transcription.rest import export as api_export
+from transcription.rest.export import write_lines
+from transcription.rest.schemas import SessionAnswer, SessionFilters, TranscriptAnswer
 from transcription.tests.rows import make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

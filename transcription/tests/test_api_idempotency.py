@@ -15,10 +15,11 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from ninja import Schema
 
-from transcription.api_idempotency import REPLAYED_HEADER, idempotent
-from transcription.auth import read_start_token
 from transcription.errors import TooFast
-from transcription.idempotency import (
+from transcription.identity.auth import read_start_token
+from transcription.identity.principals import LOCAL, Principal
+from transcription.models import ApiKey, IdempotentRequest, TranscriptionSession
+from transcription.rest.idempotency import (
     ABANDONED_AFTER,
     KEPT_FOR,
     MAX_FORGOTTEN_AT_ONCE,
@@ -31,8 +32,7 @@ from transcription.idempotency import (
     give_up,
     keep,
 )
-from transcription.models import ApiKey, IdempotentRequest, TranscriptionSession
-from transcription.principals import LOCAL, Principal
+from transcription.rest.idempotency_key import REPLAYED_HEADER, idempotent
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

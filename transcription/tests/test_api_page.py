@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from speechsite.config import BASE_DIR, get_config
-from transcription.code_examples import CODE_EXAMPLES
+from transcription.rest.code_examples import CODE_EXAMPLES
 from transcription.tests.rows import make_user
 
 pytestmark = pytest.mark.django_db

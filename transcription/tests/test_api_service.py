@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from transcription.api_models import describe_models
 from transcription.errors import AtCapacity
 from transcription.fake_riva.server import ScriptedRiva
 from transcription.models import ApiKey, UsageDay
+from transcription.rest.recognisers import describe_models
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.target import RivaTarget
 from transcription.tests.rows import make_user

@@ -10,11 +10,12 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from transcription import metadata_index, services
-from transcription.api_schemas import TranscriptAnswer
+from transcription import services
 from transcription.errors import NotFound
 from transcription.exports import write_transcript
 from transcription.models import ApiKey, TranscriptionSession
+from transcription.rest.schemas import TranscriptAnswer
+from transcription.search import metadata_index
 from transcription.tests.rows import make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

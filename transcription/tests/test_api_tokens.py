@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from transcription.identity.scopes import Scope
+from transcription.identity.tokens import redeem_token
 from transcription.models import ApiKey, SocketToken
-from transcription.scopes import Scope
 from transcription.tests.rows import make_user
 from transcription.tests.test_api import check_error, client_of_key, post
-from transcription.tokens import redeem_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

@@ -11,8 +11,8 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from speechsite.config import get_config
+from transcription.identity.scopes import Scope
 from transcription.models import ApiKey
-from transcription.scopes import Scope
 from transcription.tests.rows import make_session, make_user
 from transcription.tests.webhook_rows import make_delivery, make_endpoint
 from transcription.webhooks import signing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.arrivals import MARK_EVERY_S, MAX_MARKS, Arrivals
+from transcription.engine.arrivals import MARK_EVERY_S, MAX_MARKS, Arrivals
 
 
 def test_the_age_of_audio_is_counted_from_the_moment_it_was_all_here() -> None:

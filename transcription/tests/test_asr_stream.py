@@ -19,7 +19,7 @@ from transcription.asr_server.engine import Engine
 from transcription.asr_server.listening import Listener
 from transcription.asr_server.scheduler import Scheduler, Urgency
 from transcription.asr_server.stream import TOLD_AGAIN_AFTER_S, RecognitionStream, StreamParts
-from transcription.recogniser_watch import HANG_S
+from transcription.engine.recogniser_watch import HANG_S
 from transcription.tests.loudness_detector import LoudnessDetector
 from transcription.tests.riva_streams import CHUNK_BYTES, finals, streaming_config
 

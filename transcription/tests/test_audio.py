@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 
 RAW = (Encoding.LINEAR_PCM, Encoding.MULAW, Encoding.ALAW)
 raw_formats = st.builds(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
-from transcription.audio_head import MAX_WAV_HEADER_BYTES, Head, HeadReader, find_format
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.audio.head import MAX_WAV_HEADER_BYTES, Head, HeadReader, find_format
 from transcription.errors import BadAudio
 from transcription.tests.recordings import CONTAINERS, MPEG_FRAME, chunk, wav
 

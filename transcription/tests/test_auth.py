@@ -15,8 +15,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from transcription import auth
-from transcription.auth import (
+from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, TooFast
+from transcription.identity import auth
+from transcription.identity.auth import (
     TOKEN_LIFETIME_S,
     Lookups,
     WrongOrigin,
@@ -26,16 +27,15 @@ from transcription.auth import (
     read_start_token,
     request_principal,
 )
-from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, TooFast
-from transcription.guesses import MAX_WRONG
-from transcription.keyring import CACHE_S, MAX_CACHED_KEYS, Keyring
+from transcription.identity.guesses import MAX_WRONG
+from transcription.identity.keyring import CACHE_S, MAX_CACHED_KEYS, Keyring
+from transcription.identity.origins import may_come_without_credentials, origin_matches
+from transcription.identity.principals import LOCAL, Principal
+from transcription.identity.scopes import Scope
+from transcription.identity.tokens import issue_token
 from transcription.models import ApiKey
-from transcription.origins import may_come_without_credentials, origin_matches
-from transcription.principals import LOCAL, Principal
-from transcription.scopes import Scope
 from transcription.tests.old_tokens import expired_token
 from transcription.tests.sessions import Clock, ScriptedThreads
-from transcription.tokens import issue_token
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcription.breaker import BUSY_FOR_S, CREDENTIALS_OPEN_FOR_S, FAILURES, OPEN_FOR_S, WITHIN_S, Breaker
+from transcription.engine.breaker import BUSY_FOR_S, CREDENTIALS_OPEN_FOR_S, FAILURES, OPEN_FOR_S, WITHIN_S, Breaker
 from transcription.errors import AtCapacity, BadConfig, RecogniserFailed, TranscriptionError
 
 AWAY = RecogniserFailed("The recogniser cannot be reached.", reason="recogniser_unreachable")

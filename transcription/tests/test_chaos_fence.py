@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from transcription.database_threads import DatabaseThreads
 from transcription.errors import TranscriptionError
 from transcription.fake_riva.audio import Speech, word_text
-from transcription.group_commit import commit_group
-from transcription.principals import LOCAL
-from transcription.steps import Resume, SessionHandle, Step
-from transcription.store import Store
+from transcription.identity.principals import LOCAL
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.group_commit import commit_group
+from transcription.storage.steps import Resume, SessionHandle, Step
+from transcription.storage.store import Store
 from transcription.tests.chaos.checker import Verdict, check
 from transcription.tests.chaos.database import read_sessions
 from transcription.tests.chaos.records import ClientRecord

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from transcription.fake_riva.audio import Speech
-from transcription.steps import Ending, SessionHandle
+from transcription.storage.steps import Ending, SessionHandle
 from transcription.tests.chaos.simulation import Loss, Simulation
 from transcription.tests.memory_store import MemoryStore
 

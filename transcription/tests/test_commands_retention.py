@@ -21,7 +21,7 @@ from rich.console import Console
 
 from speechsite.config import BASE_DIR
 from transcription.audit.models import AuditEvent
-from transcription.live_database import read_newest_rows
+from transcription.console.live_database import read_newest_rows
 from transcription.management.commands.sessions import build_table
 from transcription.models import TranscriptionSession
 from transcription.retention import tombstones

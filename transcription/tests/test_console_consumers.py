@@ -9,7 +9,7 @@ import pytest
 from channels.testing import WebsocketCommunicator
 
 from speechsite.config import get_config
-from transcription.console_consumers import ConsoleConsumer
+from transcription.console.consumers import ConsoleConsumer
 from transcription.models import TranscriptionSession
 from transcription.tests.rows import make_session, make_user
 from transcription.tests.still_process import StillProcess, still_process

@@ -10,13 +10,13 @@ from typing import Any, Self, cast
 import pytest
 
 from speechsite.config import Config
-from transcription import end as ends
-from transcription.connection_limits import CONTROL_MESSAGES_BURST
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.base import Dialect
+from transcription.engine import end as ends
+from transcription.engine.outbox import MAX_EVENTS, STUCK_S
 from transcription.errors import StorageUnavailable
-from transcription.outbox import MAX_EVENTS, STUCK_S
-from transcription.steps import Ending, NewSession, SessionHandle
+from transcription.limits.connection_limits import CONTROL_MESSAGES_BURST
+from transcription.storage.steps import Ending, NewSession, SessionHandle
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
 from transcription.tests.live_session import SECOND, SPEECH, final, interim
 from transcription.tests.memory_store import MemoryStore

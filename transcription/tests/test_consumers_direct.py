@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from speechsite.websocket.direct import EXTENSION, Taker
-from transcription.connection_limits import COUNTED_BELOW_BYTES
-from transcription.intake import CREDIT_S
+from transcription.engine.intake import CREDIT_S
+from transcription.limits.connection_limits import COUNTED_BELOW_BYTES
 from transcription.tests.live_session import SECOND, SPEECH, final, interim
 from transcription.tests.test_consumers import Connection
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
-from transcription.coverage import Interval, Span, account, condense, coverage, gap_spans, lost, total_ms
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.storage.coverage import Interval, Span, account, condense, coverage, gap_spans, lost, total_ms
 
 moments = st.integers(0, 60_000)
 spans = st.lists(st.builds(lambda a, b: Span(min(a, b), max(a, b)), moments, moments), max_size=20)

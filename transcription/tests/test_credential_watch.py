@@ -13,15 +13,15 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from speechsite.config import get_config
-from transcription import auth
-from transcription.console_consumers import ConsoleConsumer
-from transcription.credential_watch import CHECK_EVERY_S, CredentialWatch
-from transcription.database_threads import DatabaseThreads
+from transcription.console.consumers import ConsoleConsumer
 from transcription.errors import TranscriptionError
 from transcription.events import Event, Failed, Final, Stopped
+from transcription.identity import auth
+from transcription.identity.credential_watch import CHECK_EVERY_S, CredentialWatch
+from transcription.identity.principals import LOCAL, Principal
 from transcription.models import ApiKey, TranscriptionSession, UsageDay
-from transcription.principals import LOCAL, Principal
-from transcription.store import Store
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.store import Store
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import SPEECH, final
 from transcription.tests.memory_store import MemoryStore

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.cues import LINE_CHARACTERS, LINES, make_cues, time_words
+from transcription.exports.cues import LINE_CHARACTERS, LINES, make_cues, time_words
 
 
 def heard(text: str, *, start_ms: int = 0, each_ms: int = 400) -> list[dict[str, Any]]:

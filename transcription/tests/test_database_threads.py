@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import OperationalError, connection
 
-from transcription.database_threads import DatabaseThreads
+from transcription.storage.database_threads import DatabaseThreads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 

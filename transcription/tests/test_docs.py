@@ -15,10 +15,14 @@ from pydantic import BaseModel
 
 from speechsite.config import BASE_DIR, Config
 from transcription import errors, events, metrics
-from transcription.api import api
-from transcription.api_export import ExportQuery
-from transcription.api_models import ModelItem, ModelsAnswer
-from transcription.api_schemas import (
+from transcription.dialects import native_messages
+from transcription.models import TranscriptionSession
+from transcription.options import Diarization, Endpointing, SpeechContext, TranscriptionConfig
+from transcription.rest.api import api
+from transcription.rest.export import ExportQuery
+from transcription.rest.idempotency import HEADER
+from transcription.rest.recognisers import ModelItem, ModelsAnswer
+from transcription.rest.schemas import (
     ErrorAnswer,
     HealthAnswer,
     SessionAnswer,
@@ -29,11 +33,7 @@ from transcription.api_schemas import (
     StopRequest,
     TranscriptAnswer,
 )
-from transcription.api_usage import UsageAnswer, UsageQuery
-from transcription.dialects import native_messages
-from transcription.idempotency import HEADER
-from transcription.models import TranscriptionSession
-from transcription.options import Diarization, Endpointing, SpeechContext, TranscriptionConfig
+from transcription.rest.usage import UsageAnswer, UsageQuery
 
 DOCS = BASE_DIR / "docs"
 DOCUMENTS = [BASE_DIR / "README.md", BASE_DIR / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]

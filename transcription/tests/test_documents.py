@@ -9,8 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from speechsite.config import BASE_DIR
-from transcription.api_page import address_of
-from transcription.documents import document_paths, list_titles, render, render_document
+from transcription.pages.documents import document_paths, list_titles, render, render_document
+from transcription.rest.page import address_of
 from transcription.tests.test_docs import anchors
 
 THIS_MACHINE = {"Host": "127.0.0.1"}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from transcription.cues import Cue, CueLimits, hold_cues, make_cues, wrap
 from transcription.exports import ExportOptions, write_transcript, write_zip
+from transcription.exports.cues import Cue, CueLimits, hold_cues, make_cues, wrap
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.tests.rows import make_session
 from transcription.tests.test_export_safety import read_paragraphs, read_rows

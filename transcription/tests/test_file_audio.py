@@ -13,7 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from transcription.file_audio import (
+from transcription.audio.containers import (
     BYTES_PER_MS,
     FileAudioError,
     FileLimits,

@@ -16,8 +16,8 @@ import pytest
 
 from speechsite.config import BASE_DIR
 from speechsite.tests.served import processes
+from transcription.audio.containers import BYTES_PER_MS, FileLimits
 from transcription.errors import BadAudio, MessageTooLarge
-from transcription.file_audio import BYTES_PER_MS, FileLimits
 from transcription.files import decoder
 from transcription.files.decoding import Decoding
 from transcription.tests.audio_files import encoded, tone

@@ -20,9 +20,9 @@ from transcription.files import job_store
 from transcription.files.folder import UploadFolder
 from transcription.files.job_store import NewJob
 from transcription.files.models import FileJob
+from transcription.identity.principals import LOCAL, Principal
 from transcription.models import ApiKey, TranscriptionSession
-from transcription.principals import LOCAL, Principal
-from transcription.reaper import expire_detached
+from transcription.storage.reaper import expire_detached
 from transcription.tests.rows import make_session, make_user, principal_of, principal_of_key
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from transcription.errors import TooFast
-from transcription.guesses import MAX_WRONG, MAX_WRONG_OF_ADDRESS, WINDOW_S, WrongCredentials
+from transcription.identity.guesses import MAX_WRONG, MAX_WRONG_OF_ADDRESS, WINDOW_S, WrongCredentials
+from transcription.limits.windows import WindowCounts
 from transcription.tests.sessions import Clock
-from transcription.windows import WindowCounts
 
 HERE, ELSEWHERE = "203.0.113.9", "198.51.100.7"
 KEY = "spk_01234567_secret"

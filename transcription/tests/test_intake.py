@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
-from transcription.errors import BadAudio, TooFast
-from transcription.intake import (
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.engine.intake import (
     CHUNK_MAX_BYTES,
     CONTAINER_RING_BYTES,
     CREDIT_S,
@@ -17,6 +16,7 @@ from transcription.intake import (
     WARN_SILENCE_AFTER_S,
     Intake,
 )
+from transcription.errors import BadAudio, TooFast
 from transcription.tests.recordings import wav
 
 PCM = AudioFormat()

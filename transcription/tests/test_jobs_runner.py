@@ -10,10 +10,10 @@ import pytest
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from transcription.database_threads import DatabaseThreads
 from transcription.files.models import FileJob
 from transcription.jobs.kinds import Lease, Outcome
 from transcription.jobs.runner import Runner, retry_s
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.tests.test_jobs_leases import make_job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]

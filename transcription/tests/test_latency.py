@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcription.latency import MAX_SAMPLES, Latency
+from transcription.engine.latency import MAX_SAMPLES, Latency
 
 
 def test_a_session_without_finals_has_no_lag() -> None:

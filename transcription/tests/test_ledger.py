@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from transcription.coverage import account
 from transcription.fake_riva.audio import spoken
+from transcription.storage.coverage import account
 from transcription.tests.servers import Server, running_server
 
 pytestmark = pytest.mark.timeout(120)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
-from transcription.levels import ALAW_SAMPLES, MULAW_SAMPLES, measure_level
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.audio.levels import ALAW_SAMPLES, MULAW_SAMPLES, measure_level
 
 # Code -> linear 16-bit value, as in the decoders of ITU-T G.191.
 MULAW_VALUES = {

@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
-from transcription import end as ends
-from transcription.commits import DURABLE_PATIENCE_S, MAX_PENDING_FINALS
-from transcription.end import LOST_FLUSH_S, STOP_FLUSH_S, End
+from transcription.engine import end as ends
+from transcription.engine.commits import DURABLE_PATIENCE_S, MAX_PENDING_FINALS
+from transcription.engine.end import LOST_FLUSH_S, STOP_FLUSH_S, End
+from transcription.engine.intake import CREDIT_S, RING_S
+from transcription.engine.live import ROOM_WAIT_S
+from transcription.engine.opening import OPEN_TOTAL_S
 from transcription.errors import (
     AtCapacity,
     BadAudio,
@@ -30,9 +33,6 @@ from transcription.events import (
     Started,
     Stopped,
 )
-from transcription.intake import CREDIT_S, RING_S
-from transcription.live import ROOM_WAIT_S
-from transcription.opening import OPEN_TOTAL_S
 from transcription.results import Progress
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import SECOND, SPEECH, LiveSession, final, interim

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from transcription.engine.intake import CREDIT_S
+from transcription.engine.listener import CUT_AFTER_S, CUT_PATIENCE_S, PARK_AFTER_S
+from transcription.engine.recognition import Capabilities
 from transcription.events import Final, Interim, RecogniserStatus, Stopped
-from transcription.intake import CREDIT_S
-from transcription.listener import CUT_AFTER_S, CUT_PATIENCE_S, PARK_AFTER_S
-from transcription.recognition import Capabilities
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import SECOND, SPEECH, LiveSession, final, interim
 from transcription.tests.virtual_time import in_virtual_time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcription.live_database import read_detached_rows, read_live_rows
+from transcription.console.live_database import read_detached_rows, read_live_rows
 from transcription.models import TranscriptionSession
 from transcription.tests.rows import make_session
 

@@ -10,11 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from transcription.last_hour import Lived, by_minute, read_last_hour
-from transcription.live_database import read_failed_rows, read_live_rows
-from transcription.live_list import LiveFilter, read_list
+from transcription.console.last_hour import Lived, by_minute, read_last_hour
+from transcription.console.live_database import read_failed_rows, read_live_rows
+from transcription.console.live_list import LiveFilter, read_list
+from transcription.console.numbers import percentile, read_numbers
 from transcription.models import ApiKey, TranscriptionSession
-from transcription.numbers import percentile, read_numbers
 from transcription.tests.rows import make_session, make_user
 from transcription.tests.watched_site import database_row, numbers
 

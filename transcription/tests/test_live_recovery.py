@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from transcription import end as ends
+from transcription.engine import end as ends
+from transcription.engine.listener import CUT_AFTER_S, PARK_AFTER_S, ROTATE_AFTER_S, ROTATE_HARD_S
+from transcription.engine.outage import GIVE_UP_AFTER_S, MAX_STREAMS_LOST
+from transcription.engine.recogniser_watch import HANG_S
+from transcription.engine.recognition import Capabilities
 from transcription.errors import AtCapacity, BadAudio, RecogniserFailed, RecogniserSilent
 from transcription.events import Failed, Final, Interim, RecogniserStatus, Stopped
-from transcription.listener import CUT_AFTER_S, PARK_AFTER_S, ROTATE_AFTER_S, ROTATE_HARD_S
-from transcription.outage import GIVE_UP_AFTER_S, MAX_STREAMS_LOST
-from transcription.recogniser_watch import HANG_S
-from transcription.recognition import Capabilities
 from transcription.results import FinalResult, InterimResult, Progress, Word
 from transcription.tests.fake_recogniser import FakeRecogniser, FakeStream
 from transcription.tests.live_session import SECOND, SPEECH, LiveSession, final, interim

@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from transcription import end as ends
-from transcription.coverage import account
+from transcription.engine import end as ends
+from transcription.engine.live import LiveTranscription
+from transcription.engine.resuming import digest_of
 from transcription.errors import StorageUnavailable, TranscriptionError
 from transcription.events import Ack, Event, Failed, Final, Resumed, Stopped
 from transcription.fake_riva.audio import spoken, word_texts
-from transcription.live import LiveTranscription
+from transcription.identity.principals import LOCAL
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL
-from transcription.resuming import digest_of
-from transcription.steps import NewSession, Resume
+from transcription.storage.coverage import account
+from transcription.storage.steps import NewSession, Resume
 from transcription.tests.memory_store import MemoryStore
 from transcription.tests.virtual_time import LEFT_OVER, VirtualTimeLoop
 from transcription.tests.word_recogniser import WordRecogniser

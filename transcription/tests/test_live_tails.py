@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from transcription import end as ends
+from transcription.engine import end as ends
+from transcription.engine.recognition import Capabilities
 from transcription.events import Interim
-from transcription.recognition import Capabilities
 from transcription.results import FinalResult, Word
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import LiveSession, final, interim

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from channels.layers import channel_layers, get_channel_layer
 
-from transcription.live_publisher import VIEWS_GROUP, WATCHED_S
-from transcription.live_view import MAX_FRAMES_WAITING, View
+from transcription.console.live_publisher import VIEWS_GROUP, WATCHED_S
+from transcription.console.live_view import MAX_FRAMES_WAITING, View
 from transcription.services import CONTROL_GROUP
 from transcription.tests.live_session import SPEECH, TICK_S, LiveSession, final, interim
 from transcription.tests.virtual_time import in_virtual_time

@@ -12,7 +12,7 @@ from transcription import commands
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.native import NativeDialect
 from transcription.events import Ack, Event
-from transcription.steps import Step
+from transcription.storage.steps import Step
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import SECOND, SPEECH, final
 from transcription.tests.memory_store import MemoryStore

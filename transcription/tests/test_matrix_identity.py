@@ -24,7 +24,7 @@ from websockets.exceptions import InvalidStatus
 
 from speechsite.tests.served import manage, wait_for
 from transcription.fake_riva.audio import spoken, word_texts
-from transcription.guesses import MAX_WRONG
+from transcription.identity.guesses import MAX_WRONG
 from transcription.tests.servers import Client, Server, running_server
 
 pytestmark = pytest.mark.timeout(120)

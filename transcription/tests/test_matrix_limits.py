@@ -22,8 +22,8 @@ from websockets.asyncio.client import connect
 from speechsite.config import BASE_DIR
 from speechsite.server import PING_INTERVAL_S, PING_TIMEOUT_S
 from speechsite.tests.served import Served, manage, wait_for
+from transcription.engine.outbox import STUCK_S
 from transcription.fake_riva.audio import spoken, word_texts
-from transcription.outbox import STUCK_S
 from transcription.tests.servers import Client, Server, running_server
 
 pytestmark = pytest.mark.timeout(240)

@@ -22,8 +22,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from speechsite.config import BASE_DIR
-from transcription.api import api
 from transcription.exports import write_zip
+from transcription.rest.api import api
 from transcription.tests.fuzz.sockets import socket_routes
 from transcription.tests.rows import make_session
 from transcription.tests.servers import EVENT_TIMEOUT_S, Server, running_server

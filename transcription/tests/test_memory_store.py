@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from transcription.errors import AtCapacity, NotAuthenticated, SessionTaken, StorageUnavailable
-from transcription.principals import LOCAL, Principal
-from transcription.store import Ending, Fenced, SessionStore
+from transcription.identity.principals import LOCAL, Principal
+from transcription.storage.store import Ending, Fenced, SessionStore
 from transcription.tests.memory_store import MemoryStore
 from transcription.tests.sessions import new_session, segment, step
 

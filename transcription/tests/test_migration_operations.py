@@ -10,7 +10,7 @@ from django.db import connection
 
 from transcription.migration_operations import without_timeouts
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.search import search_sessions
+from transcription.search.queries import search_sessions
 from transcription.tests.rows import make_session
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
-from transcription.native_client import NativeClient, NotReachable, Refused
+from transcription.client.native import NativeClient, NotReachable, Refused
 
 Script = Callable[[ServerConnection], Awaitable[None]]
 CHUNK = b"\0\0" * 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transcription.held_audio import HeldAudio
-from transcription.native_client import BackOff, NativeClient, Refused
+from transcription.client.held_audio import HeldAudio
+from transcription.client.native import BackOff, NativeClient, Refused
 from transcription.tests.cutting_server import SEGMENT_BYTES, TOKEN, Cut, CuttingServer, chunks_of, numbered_audio
 
 AUDIO = numbered_audio(8)

@@ -17,8 +17,8 @@ from transcription.dialects.base import DialectLimits, Handshake
 from transcription.dialects.native import NativeDialect
 from transcription.dialects.native_messages import CLIENT_MESSAGE_TYPES, ServerMessage, Transcript
 from transcription.errors import BadMessage, MessageTooLarge, TranscriptionError
+from transcription.identity.principals import LOCAL
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL
 from transcription.results import Alternative, FinalResult, InterimResult, Word
 
 SERVER_MESSAGE: TypeAdapter[Any] = TypeAdapter(ServerMessage)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.errors import BadConfig
 from transcription.options import TranscriptionConfig, clean_text, has_unstorable, is_session_id, parse_config
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from transcription.engine.outbox import MAX_EVENTS, ROOMY_EVENTS, STUCK_S, Outbox
 from transcription.errors import TimedOutClient
 from transcription.events import Ack, AudioWarning, Event, Final, Interim
-from transcription.outbox import MAX_EVENTS, ROOMY_EVENTS, STUCK_S, Outbox
 from transcription.results import FinalResult, InterimResult
 from transcription.tests.sessions import Clock
 

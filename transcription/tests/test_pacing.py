@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcription.pacing import BURST_S, PIECE_S, ReplayPace
+from transcription.engine.pacing import BURST_S, PIECE_S, ReplayPace
 
 SECOND = 32000
 

@@ -13,7 +13,7 @@ from transcription.past.models import ReviewAssignment
 from transcription.past.rows import make_rows
 from transcription.recording.models import SessionRecording
 from transcription.review.models import Review
-from transcription.session_list import hits_by_session, read_page
+from transcription.search.session_list import hits_by_session, read_page
 from transcription.tests.rows import make_session, make_user, principal_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

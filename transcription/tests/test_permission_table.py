@@ -14,7 +14,7 @@ from django.test import Client
 from model_bakery import baker
 
 from speechsite.config import BASE_DIR
-from transcription.console_consumers import ConsoleConsumer
+from transcription.console.consumers import ConsoleConsumer
 from transcription.errors import NotAllowed, NotFound
 from transcription.files.models import FileJob
 from transcription.models import ApiKey, TranscriptionSession

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from speechsite.config import Config
+from transcription.engine.resuming import digest_of
 from transcription.events import Event, Failed, Resumed, Started
-from transcription.principals import LOCAL
+from transcription.identity.principals import LOCAL
 from transcription.process import TICK_S, Process
-from transcription.resuming import digest_of
-from transcription.steps import Resume, Taken
+from transcription.storage.steps import Resume, Taken
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import SPEECH
 from transcription.tests.memory_store import MemoryStore

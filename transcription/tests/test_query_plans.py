@@ -20,14 +20,15 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from benchmarks import archive
-from transcription import metadata_index, services
-from transcription.api_schemas import Cursor, SessionFilters
+from transcription import services
 from transcription.daily.counting import count_some, has_uncounted
 from transcription.exports import write_transcript
 from transcription.models import DailyNumbers, TranscriptionSession, TranscriptSegment
 from transcription.past.filters import SessionFilterForm
-from transcription.search import search_sessions
-from transcription.session_list import Listing, capped_count, hits_by_session, make_place, read_page
+from transcription.rest.schemas import Cursor, SessionFilters
+from transcription.search import metadata_index
+from transcription.search.queries import search_sessions
+from transcription.search.session_list import Listing, capped_count, hits_by_session, make_place, read_page
 from transcription.tests.rows import principal_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

@@ -10,14 +10,14 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.db.models.functions import Now
 
-from transcription.database_threads import DatabaseThreads
+from transcription.engine.resuming import digest_of
 from transcription.errors import NotAuthenticated, TooFast, TranscriptionError
+from transcription.identity.principals import Principal
+from transcription.limits.quotas import next_month, over_month
 from transcription.models import ApiKey, TranscriptionSession, UsageDay
-from transcription.principals import Principal
-from transcription.quotas import next_month, over_month
-from transcription.resuming import digest_of
-from transcription.steps import Ending, Resume
-from transcription.store import Store
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.steps import Ending, Resume
+from transcription.storage.store import Store
 from transcription.tests.rows import make_session, principal_of_key
 from transcription.tests.sessions import change_row, new_session, segment, step
 from transcription.tests.test_admission import together

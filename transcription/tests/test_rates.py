@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat
-from transcription.connection_limits import (
+from transcription.audio.formats import AudioFormat
+from transcription.errors import TooFast
+from transcription.limits.connection_limits import (
     CONTROL_MESSAGES_BURST,
     CONTROL_MESSAGES_PER_SECOND,
     COUNTED_BELOW_BYTES,
     MAX_MESSAGES_PER_SECOND,
     ConnectionLimits,
 )
-from transcription.errors import TooFast
-from transcription.rates import AudioRateWatch, RateLimit
+from transcription.limits.rates import AudioRateWatch, RateLimit
 
 DECLARED = AudioFormat().bytes_per_second
 

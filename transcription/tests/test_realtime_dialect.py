@@ -14,7 +14,7 @@ from openai._models import validate_type
 from openai.types.realtime import RealtimeServerEvent
 
 from transcription import commands, events
-from transcription.audio import AudioFormat
+from transcription.audio.formats import AudioFormat
 from transcription.commands import Command
 from transcription.dialects import realtime_fields as fields
 from transcription.dialects.base import DialectLimits, Handshake
@@ -30,8 +30,8 @@ from transcription.errors import (
     RecogniserFailed,
     TranscriptionError,
 )
+from transcription.identity.principals import LOCAL, Principal
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL, Principal
 from transcription.results import FinalResult, InterimResult, Word
 
 LIMITS = DialectLimits(

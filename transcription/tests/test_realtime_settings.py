@@ -11,7 +11,7 @@ from openai.types.realtime.realtime_transcription_session_create_response import
     RealtimeTranscriptionSessionCreateResponse,
 )
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.dialects.realtime_settings import RealtimeSettings, merge, parse_session, unknown_field
 from transcription.errors import BadConfig
 from transcription.options import parse_config

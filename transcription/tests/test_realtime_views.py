@@ -12,8 +12,8 @@ from openai.types.realtime.client_secret_create_response import ClientSecretCrea
 
 from transcription.dialects.realtime_secrets import session_of, token_of
 from transcription.errors import NotAuthenticated
+from transcription.identity.tokens import redeem_token
 from transcription.models import ApiKey
-from transcription.tokens import redeem_token
 
 SESSIONS = "/v1/realtime/transcription_sessions"
 SECRETS = "/v1/realtime/client_secrets"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
+from transcription.engine.intake import Intake
+from transcription.engine.recogniser_watch import HANG_S, HANG_WITHOUT_INTERIMS_S, RecogniserWatch
 from transcription.errors import RecogniserSilent
 from transcription.events import RecogniserStatus
-from transcription.intake import Intake
-from transcription.recogniser_watch import HANG_S, HANG_WITHOUT_INTERIMS_S, RecogniserWatch
 
 TICK_S = 0.25
 SPEECH = np.tile(np.array([8000, -8000], dtype="<i2"), 2000).tobytes()

@@ -19,21 +19,21 @@ from django.utils import timezone
 
 from speechsite.config import Config
 from transcription import services
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.containers import decode
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.audit.models import AuditEvent
-from transcription.database_threads import DatabaseThreads
 from transcription.fake_riva.audio import spoken
-from transcription.file_audio import decode
 from transcription.jobs.kinds import Lease, Outcome
 from transcription.jobs.leases import LeaseLost
 from transcription.models import TranscriptionSession
-from transcription.reaper import ResumeBounds, expire_detached, release_lost
 from transcription.recording import store
 from transcription.recording.join import JoiningKind
 from transcription.recording.joining import Orders, join
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import PartFolder, folder_name
 from transcription.retention.protecting import protect
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.reaper import ResumeBounds, expire_detached, release_lost
 from transcription.tests.recording_folders import FOLDER, write_part
 from transcription.tests.rows import make_session
 

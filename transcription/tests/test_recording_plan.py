@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.audio import AudioFormat, Encoding
+from transcription.audio.formats import AudioFormat, Encoding
 from transcription.recording.peaks import MAX_PEAKS, PeakMeter
 from transcription.recording.plan import is_within, missing, plan
 from transcription.recording.ranges import Unsatisfiable, has_tag, parse_range

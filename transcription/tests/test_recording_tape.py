@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from transcription.audio import AudioFormat
+from transcription.audio.formats import AudioFormat
 from transcription.events import Ack, AudioWarning, Final
 from transcription.recording.parts import PartFolder, folder_name
 from transcription.recording.plan import missing
 from transcription.recording.resuming import kept_to
 from transcription.recording.tape import Budget, Problem, Tape
 from transcription.recording.writer import TapeWriter
-from transcription.steps import SessionHandle
+from transcription.storage.steps import SessionHandle
 from transcription.tests.live_session import SECOND, SPEECH, LiveSession, final
 from transcription.tests.memory_store import MemoryStore
 from transcription.tests.recording_folders import FullDisk, write_part

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.replay import ReplayBuffer
+from transcription.engine.replay import ReplayBuffer
 
 STEPS = st.lists(
     st.one_of(

@@ -33,7 +33,7 @@ from transcription.retention.rules import SETTING, expired, standing_rules
 from transcription.retention.scrubbing import scrub
 from transcription.retention.traces import leftovers
 from transcription.review.models import ReviewChange, ReviewPassage, SessionNote
-from transcription.search import search_segments
+from transcription.search.queries import search_segments
 from transcription.tests.rows import make_session, make_user
 from transcription.webhooks.models import WebhookDelivery
 

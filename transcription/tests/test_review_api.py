@@ -17,7 +17,7 @@ from transcription.exports import write_transcript
 from transcription.exports.options import ExportOptions
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
 from transcription.review.models import ReviewChange, ReviewPassage
-from transcription.search import search_segments, search_sessions
+from transcription.search.queries import search_segments, search_sessions
 from transcription.tests.rows import add_segments, make_session, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 import pytest
 from grpc import StatusCode
 
+from transcription.engine.recognition import Capabilities, Recogniser, RecognitionStream, Result
 from transcription.errors import (
     AtCapacity,
     BadConfig,
@@ -24,7 +25,6 @@ from transcription.fake_riva.script import Script
 from transcription.fake_riva.server import ScriptedRiva
 from transcription.metrics import BAD_TIMES_TOTAL
 from transcription.options import Endpointing, TranscriptionConfig
-from transcription.recognition import Capabilities, Recogniser, RecognitionStream, Result
 from transcription.results import FinalResult, InterimResult, Progress
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.endpoint import RivaLimits

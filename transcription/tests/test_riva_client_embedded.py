@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from transcription.engine.recognition import Capabilities
 from transcription.errors import AtCapacity, BadAudio, BadConfig
 from transcription.fake_riva.audio import silence
 from transcription.options import Encoding, TranscriptionConfig
-from transcription.recognition import Capabilities
 from transcription.results import FinalResult
 from transcription.riva.client import RivaRecogniser
 from transcription.riva.stream import RivaStream

@@ -8,7 +8,7 @@ import pytest
 from riva.client.proto import riva_asr_pb2 as messages
 from riva.client.proto import riva_audio_pb2 as audio_messages
 
-from transcription.audio import Encoding
+from transcription.audio.formats import Encoding
 from transcription.options import Diarization, Endpointing, SpeechContext, TranscriptionConfig
 from transcription.results import Alternative, FinalResult, InterimResult, Progress, Word
 from transcription.riva.convert import (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from transcription.engine.recognition import Capabilities
 from transcription.errors import BadConfig
 from transcription.options import Endpointing, TranscriptionConfig
-from transcription.recognition import Capabilities
 from transcription.riva.offer import (
     RivaModel,
     build_model,

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from transcription import search_index
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.search import (
+from transcription.search import index as search_index
+from transcription.search.queries import (
     MAX_TERMS,
     SAMPLED_SESSIONS,
     Hit,

@@ -12,9 +12,9 @@ from django.db import connections
 from django.utils import timezone
 
 from transcription.errors import SessionTaken, TooFast
+from transcription.identity.principals import LOCAL, Principal
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL, Principal
 from transcription.services import (
     CONTROL_GROUP,
     MAX_CREATED_PER_OWNER,

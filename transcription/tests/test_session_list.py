@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
+from transcription.console.numbers import console_numbers
 from transcription.models import TranscriptionSession
-from transcription.numbers import console_numbers
 from transcription.past.filters import SessionFilterForm
-from transcription.session_list import (
+from transcription.search.session_list import (
     MAX_COUNT,
     PAGE_SIZE,
     Listing,

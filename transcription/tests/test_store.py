@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from transcription.errors import AtCapacity, InternalError, SessionTaken, StorageUnavailable
+from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
-from transcription.principals import Principal
-from transcription.store import Ending, Fenced, SessionHandle, Store
+from transcription.storage.store import Ending, Fenced, SessionHandle, Store
 from transcription.tests.sessions import (
     Clock,
     Fault,

@@ -23,15 +23,15 @@ from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
 
 from speechsite.tests.served import wait_for
-from transcription import takeover
-from transcription.admission import Places
-from transcription.database_threads import DatabaseThreads
 from transcription.errors import AtCapacity, InternalError, NothingToResume, StorageUnavailable
+from transcription.identity.principals import Principal
+from transcription.limits.admission import Places
 from transcription.models import TranscriptionSession, Worker
-from transcription.principals import Principal
-from transcription.reaper import release_lost
-from transcription.steps import Ending, Fenced, Resume, SessionHandle, Taken
-from transcription.store import END_AFTER_OUTAGE_TIMEOUT_S, Store
+from transcription.storage import takeover
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.reaper import release_lost
+from transcription.storage.steps import Ending, Fenced, Resume, SessionHandle, Taken
+from transcription.storage.store import END_AFTER_OUTAGE_TIMEOUT_S, Store
 from transcription.tests.benches import BOUNDS, TOKEN_DIGEST, resume
 from transcription.tests.sessions import (
     Clock,

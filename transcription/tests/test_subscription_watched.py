@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from channels.layers import channel_layers, get_channel_layer
 
+from transcription.console.live_publisher import VIEWS_GROUP
 from transcription.events import Final
-from transcription.live_publisher import VIEWS_GROUP
 from transcription.subscriptions.picture import MAX_KEPT_SEGMENTS, Picture
 from transcription.subscriptions.watched import CHECK_EVERY_S, READ_EVERY_S, WatchedSession
 from transcription.tests.live_session import LiveSession, final, interim

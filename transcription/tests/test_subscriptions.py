@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from transcription.identity.scopes import Scope
+from transcription.identity.tokens import issue_token
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
-from transcription.scopes import Scope
 from transcription.services import delete_session
 from transcription.subscriptions.consumer import SubscriptionConsumer
 from transcription.tests.rows import add_segments, make_session, make_user, principal_of_key
 from transcription.tests.still_process import StillProcess, still_process
 from transcription.tests.test_auth import SITE, login_cookie, scope
 from transcription.tests.viewer_sockets import ANSWER_S, DeafDatabase, closed, event, refusal, refused, watching
-from transcription.tokens import issue_token
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 

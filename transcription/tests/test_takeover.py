@@ -19,8 +19,8 @@ from transcription.errors import (
     StoppedByOperator,
     TooFast,
 )
-from transcription.principals import LOCAL, Principal
-from transcription.steps import Ending, Fenced, NewSegment
+from transcription.identity.principals import LOCAL, Principal
+from transcription.storage.steps import Ending, Fenced, NewSegment
 from transcription.tests.benches import Bench, DatabaseBench, MemoryBench, resume
 from transcription.tests.sessions import ScriptedThreads, segment, step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transcription.timeouts import PAUSED_TIMEOUT_S, Expired, Timeouts, Warning
+from transcription.engine.timeouts import PAUSED_TIMEOUT_S, Expired, Timeouts, Warning
 
 
 def timeouts(session_s: float = 1800.0, idle_s: float = 60.0) -> Timeouts:

@@ -14,11 +14,11 @@ from django.db.models.functions import Now
 
 from transcription import access
 from transcription.errors import NotAllowed, NotAuthenticated
+from transcription.identity.principals import LOCAL, Principal
+from transcription.identity.scopes import Scope
+from transcription.identity.tokens import PURGED_AT_ONCE, issue_token, purge_tokens, redeem_token
 from transcription.models import ApiKey, SocketToken
-from transcription.principals import LOCAL, Principal
-from transcription.scopes import Scope
 from transcription.tests.rows import make_session, make_user, principal_of, principal_of_key
-from transcription.tokens import PURGED_AT_ONCE, issue_token, purge_tokens, redeem_token
 
 pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 

@@ -11,17 +11,17 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from transcription.database_threads import DatabaseThreads
+from transcription.engine.resuming import digest_of
+from transcription.identity.principals import LOCAL, Principal
+from transcription.limits.usage import count_usage, month_audio_ms, usage_per_day
 from transcription.models import ApiKey, TranscriptionSession, UsageDay
-from transcription.principals import LOCAL, Principal
-from transcription.reaper import ResumeBounds, release_lost
-from transcription.resuming import digest_of
 from transcription.services import delete_session
-from transcription.steps import Ending, Resume
-from transcription.store import Store
+from transcription.storage.database_threads import DatabaseThreads
+from transcription.storage.reaper import ResumeBounds, release_lost
+from transcription.storage.steps import Ending, Resume
+from transcription.storage.store import Store
 from transcription.tests.rows import make_session, make_user, principal_of, principal_of_key
 from transcription.tests.sessions import change_row, new_session, row_of, segment, step
-from transcription.usage import count_usage, month_audio_ms, usage_per_day
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.databases]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from transcription.audio import AudioFormat
+from transcription.audio.formats import AudioFormat
+from transcription.engine.recognition import Capabilities
+from transcription.engine.utterance_ends import MAX_UTTERANCE_ENDS, PATIENCE_S, QUIET_S, UtteranceEnds
 from transcription.events import Event, Final, UtteranceEnded
-from transcription.recognition import Capabilities
 from transcription.results import Progress
 from transcription.tests.fake_recogniser import FakeRecogniser
 from transcription.tests.live_session import SECOND, SPEECH, LiveSession, final, interim
 from transcription.tests.virtual_time import in_virtual_time
-from transcription.utterance_ends import MAX_UTTERANCE_ENDS, PATIENCE_S, QUIET_S, UtteranceEnds
 
 FORMAT = AudioFormat()
 

@@ -11,12 +11,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from transcription.ledger_view import BAR_COLUMNS
+from transcription.console.ledger_view import BAR_COLUMNS
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.pages.views import list_languages
 from transcription.riva.offer import RivaModel
-from transcription.session_list import SEGMENTS_PER_PART
+from transcription.search.session_list import SEGMENTS_PER_PART
 from transcription.tests.rows import make_session, make_user
-from transcription.views import list_languages
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transcription.errors import TooFast
-from transcription.waiting_connections import WaitingConnections, client_of
+from transcription.limits.waiting_connections import WaitingConnections, client_of
 
 ELSEWHERE = "203.0.113.5"
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transcription.recognition import Capabilities
+from transcription.engine.recognition import Capabilities
+from transcription.engine.watermark import CUT_WINDOW_MS, WATERMARK_PAD_MS, Watermark, join, split, widest_gap
 from transcription.results import FinalResult, InterimResult, Progress, Word
-from transcription.watermark import CUT_WINDOW_MS, WATERMARK_PAD_MS, Watermark, join, split, widest_gap
 
 SETTLING = Capabilities(settles=True, word_times=False)
 RIVA = Capabilities(settles=False, word_times=True)

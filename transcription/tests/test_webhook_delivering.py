@@ -13,9 +13,9 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from standardwebhooks import WebhookVerificationError
 
-from transcription.database_threads import DatabaseThreads
 from transcription.jobs.kinds import JobKind
 from transcription.jobs.runner import Runner
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.tests.rows import make_session, make_user
 from transcription.tests.webhook_receiver import Receiver, Reply
 from transcription.tests.webhook_rows import make_delivery, make_endpoint

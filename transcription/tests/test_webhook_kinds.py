@@ -10,8 +10,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from speechsite.config import get_config
-from transcription.database_threads import DatabaseThreads
 from transcription.jobs.runner import Runner
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.tests.rows import make_session
 from transcription.tests.webhook_receiver import Receiver
 from transcription.tests.webhook_rows import make_delivery, make_endpoint

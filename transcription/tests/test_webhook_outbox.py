@@ -11,10 +11,10 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from transcription import services
-from transcription.endings import note_ending
 from transcription.models import TranscriptionSession
-from transcription.reaper import ResumeBounds, expire_detached, release_lost
-from transcription.steps import Ending, SessionHandle
+from transcription.storage.endings import note_ending
+from transcription.storage.reaper import ResumeBounds, expire_detached, release_lost
+from transcription.storage.steps import Ending, SessionHandle
 from transcription.tests.rows import make_session
 from transcription.tests.webhook_rows import make_endpoint
 from transcription.webhooks.models import SessionEnd

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from transcription.audio.ogg_opus import MAX_PAGE_SEGMENTS, OggOpusWriter, packet_samples
+from transcription.audio.webm_opus import WEBM_MAGIC, WebmOpus
 from transcription.errors import BadAudio
-from transcription.ogg_opus import MAX_PAGE_SEGMENTS, OggOpusWriter, packet_samples
 from transcription.tests.webm import opus_head, webm, webm_with_video
-from transcription.webm_opus import WEBM_MAGIC, WebmOpus
 
 LONGEST_PACKET_SAMPLES = 2880
 

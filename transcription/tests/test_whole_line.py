@@ -14,7 +14,7 @@ import riva.client
 from openai import OpenAI
 
 from speechsite.tests.served import Served, manage
-from transcription.native_client import NativeClient
+from transcription.client.native import NativeClient
 from transcription.tests.audio_files import encoded
 from transcription.tests.speech_clips import Clip, load_clips
 from transcription.tests.word_error_rate import word_error_rate

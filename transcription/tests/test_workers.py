@@ -15,8 +15,8 @@ from prometheus_client import REGISTRY
 
 from transcription.errors import TranscriptionError
 from transcription.models import TranscriptionSession, Worker
-from transcription.reaper import MAX_REAPED_AT_ONCE, ResumeBounds
-from transcription.store import Ending, Fenced, SessionHandle, Store
+from transcription.storage.reaper import MAX_REAPED_AT_ONCE, ResumeBounds
+from transcription.storage.store import Ending, Fenced, SessionHandle, Store
 from transcription.tests.benches import TOKEN_DIGEST, resume
 from transcription.tests.sessions import (
     Clock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from transcription.write_tick import WriteTick
+from transcription.engine.write_tick import WriteTick
 
 LONG_S = 3600.0
 PATIENCE_S = 10.0

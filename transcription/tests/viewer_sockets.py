@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.testing import WebsocketCommunicator
 
-from transcription.database_threads import DatabaseThreads
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.tests.still_process import StillProcess
 from transcription.tests.test_auth import scope
 

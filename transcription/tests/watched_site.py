@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from transcription.api_schemas import SessionAnswer
-from transcription.database_threads import DatabaseThreads
-from transcription.live import LiveTranscription
-from transcription.live_publisher import LivePublisher
-from transcription.live_view import LiveViews
-from transcription.numbers import ConsoleNumbers
+from transcription.console.live_publisher import LivePublisher
+from transcription.console.live_view import LiveViews
+from transcription.console.numbers import ConsoleNumbers
+from transcription.engine.live import LiveTranscription
+from transcription.rest.schemas import SessionAnswer
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.subscriptions.messages import SegmentItem
 from transcription.subscriptions.picture import MAX_KEPT_SEGMENTS, StoredSegment
 from transcription.subscriptions.stored import News

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from transcription.engine.recognition import Capabilities, Result
 from transcription.errors import RecogniserFailed, TranscriptionError
 from transcription.fake_riva.engine import ScriptedEngine
 from transcription.options import TranscriptionConfig
-from transcription.recognition import Capabilities, Result
 from transcription.results import InterimResult
 from transcription.riva.convert import ResultConverter, build_config_request
 

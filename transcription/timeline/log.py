@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import structlog
 
-from transcription.database_threads import DatabaseThreads
-from transcription.live import LiveTranscription
-from transcription.live_database import DATABASE_ERRORS
+from transcription.console.live_database import DATABASE_ERRORS
+from transcription.engine.live import LiveTranscription
+from transcription.storage.database_threads import DatabaseThreads
 from transcription.timeline.chronicle import Note
 from transcription.timeline.rows import write_chronicles
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from transcription.models import TranscriptionSession
-from transcription.page_words import END_REASONS, TONES, end_in_words, seconds_in_words
+from transcription.pages.words import END_REASONS, TONES, end_in_words, seconds_in_words
 from transcription.timeline.models import SessionEvent
 
 MS_PER_MINUTE = 60_000

@@ -9,12 +9,12 @@ from ninja import Query, Router, Status
 
 from speechsite.config import get_config
 from transcription.access import own_endpoints
-from transcription.api_auth import principal_of
-from transcription.api_errors import COMMON_ERRORS, ONE_OBJECT_ERRORS
-from transcription.api_idempotency import idempotent
-from transcription.api_schemas import Cursor, ErrorAnswer
+from transcription.identity.scopes import Scope
 from transcription.jobs.in_process import jobs
-from transcription.scopes import Scope
+from transcription.rest.authentication import principal_of
+from transcription.rest.errors import COMMON_ERRORS, ONE_OBJECT_ERRORS
+from transcription.rest.idempotency_key import idempotent
+from transcription.rest.schemas import Cursor, ErrorAnswer
 from transcription.webhooks import endpoints
 from transcription.webhooks.models import WebhookEndpoint
 from transcription.webhooks.schemas import (

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from transcription.access import may_read_all_captions, own_endpoints
 from transcription.errors import BadConfig, NotAllowed, NotFound, TooFast, TranscriptionError
-from transcription.principals import Principal
+from transcription.identity.principals import Principal
 from transcription.webhooks import signing
 from transcription.webhooks.event_types import SUBSCRIBABLE, EventType
 from transcription.webhooks.models import WebhookDelivery, WebhookEndpoint

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from transcription.api_schemas import SessionAnswer
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.rest.schemas import SessionAnswer
 from transcription.webhooks.event_types import EventType
 
 # Of one delivery of segments; some three minutes of speech to three quarters of an hour.

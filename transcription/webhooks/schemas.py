@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from ninja import Schema
 from pydantic import ConfigDict, Field, field_validator
 
-from transcription.api_schemas import CURSOR_PATTERN, DEFAULT_PAGE, MAX_PAGE
 from transcription.options import has_unstorable
+from transcription.rest.schemas import CURSOR_PATTERN, DEFAULT_PAGE, MAX_PAGE
 from transcription.webhooks.endpoints import DEFAULT_OVERLAP_HOURS, MAX_OVERLAP_HOURS
 from transcription.webhooks.models import MAX_DESCRIPTION_CHARACTERS, WebhookDelivery, WebhookEndpoint
 from transcription.webhooks.targets import MAX_URL_CHARACTERS

@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from transcription.audit.actors import acting, command
-from transcription.key_models import MAX_LIMIT
+from transcription.identity.key_models import MAX_LIMIT
+from transcription.identity.scopes import DEFAULT_SCOPES, Scope
 from transcription.management.moments import moment_of
 from transcription.models import ApiKey
-from transcription.scopes import DEFAULT_SCOPES, Scope
 
 
 class Command(BaseCommand):

@@ -10,5 +10,5 @@ class Command(NinjaCommand):
     help = "Write the OpenAPI document of the HTTP API, to generate clients from."
 
     def _get_api_instance(self, api_path: str | None = None) -> NinjaAPI:
-        api: NinjaAPI = super()._get_api_instance(api_path or "transcription.api.api")
+        api: NinjaAPI = super()._get_api_instance(api_path or "transcription.rest.api.api")
         return api

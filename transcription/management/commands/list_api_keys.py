@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db.models.functions import Now
 
-from transcription.keys import why_unusable
+from transcription.identity.keys import why_unusable
 from transcription.models import ApiKey
 
 COLUMNS = ("prefix", "state", "name", "owner", "scopes", "expires_at", "last_used_at", "limits")

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from transcription.audit.actors import acting, command
-from transcription.key_models import KEY_START
+from transcription.identity.key_models import KEY_START
 from transcription.models import ApiKey
 from transcription.services import revoke_key
 

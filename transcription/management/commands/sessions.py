@@ -24,8 +24,8 @@ from transcription.admin.display import format_duration
 from transcription.audit.actors import acting, command
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record_once_an_hour
-from transcription.live_database import DATABASE_ERRORS, read_live_rows, read_newest_rows
-from transcription.live_rows import Row
+from transcription.console.live_database import DATABASE_ERRORS, read_live_rows, read_newest_rows
+from transcription.console.live_rows import Row
 
 REFRESH_S = 1.0
 DEFAULT_LIMIT, MAX_LIMIT = 50, 2000

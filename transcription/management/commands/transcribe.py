@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from speechsite.config import get_config
-from transcription.file_audio import (
+from transcription.audio.containers import (
     BYTES_PER_MS,
     SAMPLE_RATE_HZ,
     FileAudioError,
@@ -29,7 +29,7 @@ from transcription.file_audio import (
     probe_duration_ms,
     rechunk,
 )
-from transcription.native_client import CHUNK_MS, NativeClient, NotReachable, Refused
+from transcription.client.native import CHUNK_MS, NativeClient, NotReachable, Refused
 
 FORMATS = ("txt", "json", "srt", "vtt")
 KEY_VARIABLE = "SPEECHSITE_API_KEY"

@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from transcription.audio import AudioFormat
+from transcription.audio.formats import AudioFormat
+from transcription.engine.recognition import Capabilities, Result
+from transcription.engine.watermark import WATERMARK_PAD_MS, Watermark
 from transcription.fake_riva.audio import Speech, word_numbers
 from transcription.fake_riva.engine import ScriptedEngine
+from transcription.identity.principals import LOCAL
 from transcription.options import TranscriptionConfig
-from transcription.principals import LOCAL
-from transcription.recognition import Capabilities, Result
 from transcription.results import FinalResult, InterimResult, Progress
 from transcription.riva.convert import ResultConverter, build_config_request
-from transcription.steps import Ending, NewSegment, Resume, Step
+from transcription.storage.steps import Ending, NewSegment, Resume, Step
 from transcription.tests.chaos.checker import Verdict, check
 from transcription.tests.chaos.records import ClientRecord, StoredSegment, StoredSession
 from transcription.tests.memory_store import MemorySession, MemoryStore
 from transcription.tests.sessions import new_session
-from transcription.watermark import WATERMARK_PAD_MS, Watermark
 
 RIVA = Capabilities(settles=False, word_times=True)
 FORMAT = AudioFormat()

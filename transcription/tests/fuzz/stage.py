@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechsite.tests.served import manage
-from transcription.scopes import Scope
+from transcription.identity.scopes import Scope
 from transcription.tests.servers import Server, running_server
 
 # Of this machine a request would need no key in the development profile; from behind a proxy it does.

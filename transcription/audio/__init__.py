@@ -1,0 +1,1 @@
+"""Audio as bytes: formats, containers, levels."""

@@ -1,0 +1,1 @@
+"""Who somebody is: keys, tokens, logins, origins, and what they may be used for."""

@@ -1,0 +1,1 @@
+"""Finding past sessions: the full-text index, metadata, and pages by key."""
