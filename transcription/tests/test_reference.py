@@ -19,10 +19,12 @@ from transcription.reference.types import type_in_words
 DOCS = BASE_DIR / "docs"
 HTTP_ONLY = {("NotAllowed", "csrf")}
 SOCKET_FILES = (
-    "acks", "admission", "auth", "connection_limits", "consumers", "end", "guesses", "holding", "inbox", "intake",
-    "keys", "listener", "live", "outbox", "process", "recogniser_watch", "replay", "resuming", "safe_json", "store",
-    "takeover", "tokens", "viewer_sockets", "waiting_connections", "riva/errors", "dialects/native",
-    "subscriptions/consumer", "subscriptions/options", "subscriptions/places",
+    "console/viewer_sockets", "consumers", "dialects/native", "engine/acks", "engine/end", "engine/intake",
+    "engine/listener", "engine/live", "engine/outbox", "engine/recogniser_watch", "engine/replay",
+    "engine/resuming", "identity/auth", "identity/guesses", "identity/keys", "identity/tokens", "inbox",
+    "limits/admission", "limits/connection_limits", "limits/waiting_connections", "process", "riva/errors",
+    "safe_json", "storage/holding", "storage/store", "storage/takeover", "subscriptions/consumer",
+    "subscriptions/options", "subscriptions/places",
 )  # fmt: skip
 
 
