@@ -17,7 +17,7 @@ from transcription import access
 from transcription.admin.display import console_address, console_link, format_duration, paragraph, session_link, shorten
 from transcription.admin.filters import ConfidenceFilter, EditedFilter
 from transcription.admin.lists import MAX_FOUND, ROWS_PER_PAGE, CappedListMixin, SegmentList
-from transcription.audit.recording import record_watching
+from transcription.audit.recording import record_search, record_watching
 from transcription.models import TranscriptSegment
 from transcription.review.admin_edits import correct
 from transcription.review.errors import ReviewRefused
@@ -74,6 +74,13 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SegmentList]:
         return SegmentList
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Every row shows words of its session, whether they were looked for or not."""
+        changelist = super().get_changelist_instance(request)
+        changelist.result_list = list(changelist.result_list)
+        record_search((segment.session for segment in changelist.result_list), changelist.query)
+        return changelist
+
     def get_readonly_fields(self, request: HttpRequest, obj: TranscriptSegment | None = None) -> tuple[str, ...]:
         fields = [field for _name, options in self.fieldsets for field in options["fields"]]
         return tuple(field for field in fields if field not in self.EDITABLE)
@@ -129,6 +136,26 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
             context["console_address"] = console_address(segment.session)
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Earlier texts are texts of the session."""
+        self._note_watching(request, object_id)
+        response: HttpResponse = super().history_view(request, object_id, extra_context)
+        return response
+
+    def history_form_view(
+        self, request: HttpRequest, object_id: str, version_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self._note_watching(request, object_id)
+        response: HttpResponse = super().history_form_view(request, object_id, version_id, extra_context)
+        return response
+
+    def _note_watching(self, request: HttpRequest, object_id: str) -> None:
+        segment = self.get_object(request, object_id)
+        if segment is not None and self.has_view_permission(request, segment):
+            record_watching(segment.session)
 
     @admin.display(description=gettext_lazy("text"), ordering="text")
     def short_text(self, segment: TranscriptSegment) -> str:

@@ -21,7 +21,7 @@ from transcription.admin.filters import DialectFilter, ErrorFilter
 from transcription.admin.lists import MAX_FOUND, ROWS_PER_PAGE, CappedListMixin
 from transcription.admin.session_actions import SessionActions
 from transcription.admin.session_columns import SessionColumns
-from transcription.audit.recording import record_watching
+from transcription.audit.recording import record_search, record_watching
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.retention.protecting import reasons_of
 from transcription.search.queries import search_sessions
@@ -136,6 +136,9 @@ class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions,
             # The years of all that is found would have to be read before its first page.
             changelist.date_hierarchy = None
         shown = list(changelist.result_list)
+        if changelist.query and access.may_read_all_captions(request.user):
+            # Which sessions are found tells what is said in them.
+            record_search(shown, changelist.query)
         segments = TranscriptSegment.objects.filter(session__in=[session.pk for session in shown])
         means = dict(segments.order_by().values_list("session").annotate(Avg("confidence")))
         for session in shown:

@@ -23,6 +23,7 @@ class AuditEvent(models.Model):
     class What(models.TextChoices):
         WATCHED = "watched", _("Watched a session")
         WATCHED_CONSOLE = "watched_console", _("Watched the live sessions")
+        SEARCHED = "searched", _("Searched transcripts")
         LISTENED = "listened", _("Listened to audio")
         EXPORTED = "exported", _("Exported a transcript")
         EXPORTED_MANY = "exported_many", _("Exported transcripts")
@@ -30,6 +31,8 @@ class AuditEvent(models.Model):
         DELETED = "deleted", _("Deleted")
         DELETED_AUDIO = "deleted_audio", _("Deleted audio")
         STOPPED = "stopped", _("Stopped a session")
+        CANCELLED = "cancelled", _("Cancelled a job")
+        DISABLED = "disabled", _("Disabled a webhook")
         PROTECTED = "protected", _("Protected a session")
         UNPROTECTED = "unprotected", _("Ended a protection")
         MADE = "made", _("Made")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import models
@@ -42,12 +42,20 @@ def record(
 
 
 def record_once_an_hour(
-    what: AuditEvent.What, on: models.Model | None = None, *, actor: Actor | None = None, **details: Any
+    what: AuditEvent.What,
+    on: models.Model | None = None,
+    *,
+    actor: Actor | None = None,
+    also_same: str = "",
+    **details: Any,
 ) -> None:
-    """The same, but once for this actor, object and hour: what is seen goes on for hours and comes again and again."""
+    """The same, but once for this actor, object and hour: what is seen goes on for hours and comes again and again.
+
+    also_same: what else tells two entries apart; it is not kept.
+    """
     event = _event(what, on, actor or current_actor(), details)
     hour = timezone.now().strftime("%Y%m%d%H")
-    same = f"{what}|{(actor or current_actor()).identity}|{event.object_type}|{event.object_id}|{hour}"
+    same = f"{what}|{(actor or current_actor()).identity}|{event.object_type}|{event.object_id}|{hour}|{also_same}"
     event.once = hashlib.sha256(same.encode()).hexdigest()
     # Looking takes no lock; of two at once one is left out.
     if not AuditEvent.objects.filter(once=event.once).exists():
@@ -58,6 +66,20 @@ def record_watching(session: TranscriptionSession) -> None:
     """Somebody sees the text of a session: noted once an hour, and only of a session that is not their own."""
     if not _is_own(session, current_actor()):
         record_once_an_hour(What.WATCHED, session, state=session.state)
+
+
+def record_search(sessions: Iterable[TranscriptionSession], text: str = "") -> None:
+    """Somebody sees words of sessions, or that a word was said in them, in a list: those of others are noted, once an
+    hour for the same search and what it found.
+
+    text: what was looked for. It is not kept: people type names there.
+    """
+    actor = current_actor()
+    ids = list(dict.fromkeys(session.public_id for session in sessions if not _is_own(session, actor)))
+    if ids:
+        # The first page of a search changes as sessions end; each is another thing that was seen.
+        same = json.dumps([text, ids])
+        record_once_an_hour(What.SEARCHED, actor=actor, also_same=same, sessions=len(ids), ids=ids[:MAX_LISTED])
 
 
 def record_listening(session: TranscriptionSession, *, is_live: bool) -> None:

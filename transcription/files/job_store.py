@@ -11,6 +11,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import TooFast
 from transcription.files.models import FileJob
 from transcription.identity.principals import Principal
@@ -83,7 +85,8 @@ def cancel(job: FileJob) -> FileJob:
     """Cancel a job that has not ended; whoever works at it lets go within seconds. Doing it again does nothing."""
     with transaction.atomic():
         row = FileJob.objects.select_for_update().filter(pk=job.pk, state__in=UNFINISHED)
-        row.filter(cancel_requested_at=None).update(cancel_requested_at=Now())
+        if row.filter(cancel_requested_at=None).update(cancel_requested_at=Now()):
+            record(AuditEvent.What.CANCELLED, job, state=job.state)
         nobody = Q(lease_until__isnull=True) | Q(lease_until__lte=Now())
         # Due at once and not ended here: whoever has the file deletes it.
         row.filter(nobody).update(due_at=Now())
@@ -95,12 +98,14 @@ def queue_again(job: FileJob) -> bool:
     """Try a failed job once more, or one that waits for its next attempt at once. False where that cannot be."""
     waiting = Q(state=State.QUEUED, lease_holder=None)
     failed = Q(state=State.FAILED) & ~Q(stored_name="")
-    return bool(
-        FileJob.objects.filter(waiting | failed, pk=job.pk).update(
+    with transaction.atomic():
+        is_queued = FileJob.objects.filter(waiting | failed, pk=job.pk).update(
             state=State.QUEUED, due_at=Now(), attempts=0, ended_at=None, cancel_requested_at=None,
             error_code=None, error_reason="", error_message="",
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+        if is_queued:
+            record(AuditEvent.What.EDITED, job, kind="queued_again")
+    return bool(is_queued)
 
 
 def prepare_session(public_id: str) -> TranscriptionSession | None:

@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from transcription import services
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import NotFound, SessionTaken
 from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
@@ -21,6 +23,7 @@ from transcription.review.errors import EditConflict, ReviewRefused
 from transcription.review.models import Review
 from transcription.search.session_list import PAGE_SIZE, with_facts
 
+What = AuditEvent.What
 # From more on a deletion has to be typed.
 DELETED_BY_A_CLICK = 10
 
@@ -79,13 +82,20 @@ def must_be_typed(count: int) -> bool:
 def assign_reviewer(sessions: Sequence[TranscriptionSession], reviewer: User | None, by: int | None) -> Outcome:
     """Let somebody review sessions, in the place of whoever was to; nobody for None."""
     if reviewer is None:
-        ReviewAssignment.objects.filter(session__in=sessions).delete()
+        with transaction.atomic():
+            assigned = ReviewAssignment.objects.filter(session__in=sessions).select_related("session", "reviewer")
+            for assignment in assigned.select_for_update(of=("self",)):
+                record(What.EDITED, assignment.session, kind="reviewer_removed", reviewer=str(assignment.reviewer))
+            assigned.delete()
         return Outcome(len(sessions), [])
     now = timezone.now()
     with transaction.atomic():
         # Those that were deleted meanwhile are left out; the others cannot be, before this is stored.
         there = TranscriptionSession.objects.select_for_update().filter(pk__in=[session.pk for session in sessions])
         keys = list(there.order_by("pk").values_list("pk", flat=True))
+        for session in sessions:
+            if session.pk in keys:
+                record(What.EDITED, session, kind="reviewer_assigned", reviewer=str(reviewer))
         ReviewAssignment.objects.bulk_create(
             [ReviewAssignment(session_id=key, reviewer=reviewer, assigned_by_id=by, assigned_at=now) for key in keys],
             update_conflicts=True,

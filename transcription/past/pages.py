@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from transcription import access
-from transcription.audit.recording import record_exports
+from transcription.audit.recording import record_exports, record_search
 from transcription.exports import CONTENT_TYPES, ZIP_CONTENT_TYPE, streamed, write_zip
 from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
@@ -46,6 +46,7 @@ def sessions(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     shown = read_page(found, before=request.GET.get("before", ""), after=request.GET.get("after", ""))
     count, has_more = capped_count(found)
     hits = hits_by_session(who, found.text, shown.sessions)
+    record_search([session for session in shown.sessions if session.pk in hits], found.text)
     query = saved_views.clean_query(request.GET)
     views = saved_views.views_of(_user_id(request))
     context = {

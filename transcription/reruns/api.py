@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from speechsite.config import get_config
 from transcription.access import audible_sessions, get_session, visible_sessions
+from transcription.audit.recording import record_watching
 from transcription.errors import NotFound
 from transcription.files.api import JobError, JobState
 from transcription.files.models import FileJob
@@ -142,8 +143,10 @@ def compare_rerun(request: HttpRequest, session_id: str, rerun_id: str) -> Compa
     job = get_rerun(session, rerun_id, principal)
     if job.session is None:
         raise NotFound(_("This rerun has no transcript yet."), reason="not_started")
-    get_session(job.session.public_id, principal, visible_sessions(principal))
-    found = compare_sessions(session, job.session)
+    rerun = get_session(job.session.public_id, principal, visible_sessions(principal))
+    record_watching(session)
+    record_watching(rerun)
+    found = compare_sessions(session, rerun)
     return ComparisonAnswer(
         session_id=session.public_id,
         rerun_id=job.public_id,

@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from transcription.access import Who, listed_sessions
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import NotFound, SessionTaken
 from transcription.files import job_store
 from transcription.files.engine import options_of_file
@@ -66,6 +68,7 @@ def ask_rerun(
             created_at=Now(),
             due_at=Now(),
         )
+        record(AuditEvent.What.MADE, job, rerun_of=session.public_id, changed=sorted(changes))
         transaction.on_commit(jobs.wake)
     job.refresh_from_db()
     return job

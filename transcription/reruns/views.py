@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from speechsite.config import get_config
 from transcription import access
+from transcription.audit.recording import record_watching
 from transcription.errors import NotFound, SessionTaken, TooFast
 from transcription.files.models import FileJob
 from transcription.identity.principals import Principal
@@ -81,6 +82,8 @@ def session_rerun(request: HttpRequest, principal: Principal, public_id: str, re
     if job.session is None:
         raise NotFound(_("This rerun has no transcript yet."))
     rerun = access.get_session(job.session.public_id, principal, access.visible_sessions(principal))
+    record_watching(session)
+    record_watching(rerun)
     found = compare_sessions(session, rerun)
     context = {
         "session": session,

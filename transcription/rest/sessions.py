@@ -15,9 +15,11 @@ from transcription.access import (
     exportable_sessions,
     get_session,
     listed_sessions,
+    may_read_all_captions,
     stoppable_sessions,
     visible_sessions,
 )
+from transcription.audit.recording import record_search
 from transcription.exports import CONTENT_TYPES, ExportOptions, transcript_response
 from transcription.exports.formats import BINARY
 from transcription.identity.scopes import Scope
@@ -61,6 +63,9 @@ def list_sessions(request: HttpRequest, filters: Query[SessionListQuery]) -> Ses
     found = with_facts(chosen[:least])
     page = found[: filters.limit]
     has_more = len(found) > len(page)
+    if filters.q.strip() and may_read_all_captions(principal):
+        # Which sessions are found tells what is said in them.
+        record_search(page, filters.q)
     return SessionPage(
         sessions=[SessionAnswer.of(session) for session in page],
         next=str(Cursor(page[-1].created_at, page[-1].pk)) if has_more else None,

@@ -77,12 +77,12 @@ class RetentionRuleAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: RetentionRule, form: ModelForm[Any], change: bool) -> None:
         super().save_model(request, obj, form, change)
         what = AuditEvent.What.EDITED if change else AuditEvent.What.MADE
+        if change and not form.changed_data:
+            return
         facts = {name: form.cleaned_data[name] for name in ("takes", "after_days", "language", "enabled")}
+        if change:
+            facts["fields"] = sorted(form.changed_data)
         record(what, obj, {**facts, "key": obj.api_key.name if obj.api_key else "", "metadata_key": obj.metadata_key})
-
-    def delete_model(self, request: HttpRequest, obj: RetentionRule) -> None:
-        record(AuditEvent.What.DELETED, obj)
-        super().delete_model(request, obj)
 
 
 @admin.register(Tombstone)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import NotAllowed, NotFound, TooFast
 from transcription.models import TranscriptionSession
 from transcription.review.authors import Author
@@ -18,15 +21,18 @@ def add(session: TranscriptionSession, author: Author, kind: str, time_ms: int, 
     if SessionNote.objects.filter(session_id=session.pk).count() >= MAX_NOTES_PER_SESSION:
         message = _("This session has too many notes. Delete some first.")
         raise TooFast(message, reason="too_many_notes", retryable=False)
-    return SessionNote.objects.create(
-        session_id=session.pk,
-        kind=kind,
-        time_ms=time_ms,
-        text=text,
-        user_id=author.user_id,
-        holder=author.holder,
-        by=author.name,
-    )
+    with transaction.atomic():
+        note = SessionNote.objects.create(
+            session_id=session.pk,
+            kind=kind,
+            time_ms=time_ms,
+            text=text,
+            user_id=author.user_id,
+            holder=author.holder,
+            by=author.name,
+        )
+        record(AuditEvent.What.EDITED, session, kind="note_added", note=note.pk)
+    return note
 
 
 def notes_of(session: TranscriptionSession) -> list[SessionNote]:
@@ -51,4 +57,12 @@ def change(note: SessionNote, *, time_ms: int | None = None, text: str | None = 
     if text is not None:
         note.text = text
     note.changed_at = timezone.now()
-    note.save(update_fields=["time_ms", "text", "changed_at"])
+    with transaction.atomic():
+        note.save(update_fields=["time_ms", "text", "changed_at"])
+        record(AuditEvent.What.EDITED, note.session, kind="note_changed", note=note.pk)
+
+
+def delete(note: SessionNote) -> None:
+    with transaction.atomic():
+        record(AuditEvent.What.EDITED, note.session, kind="note_deleted", note=note.pk)
+        note.delete()

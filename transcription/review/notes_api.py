@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja import Path, Router, Status
 
 from transcription import access
+from transcription.audit.recording import record_watching
 from transcription.identity.scopes import Scope
 from transcription.models import TranscriptionSession
 from transcription.rest.authentication import principal_of
@@ -33,6 +34,7 @@ NoteId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 )
 def list_notes(request: HttpRequest, session_id: str) -> NoteList:
     session, author = _session(request, session_id, Scope.SESSIONS_READ)
+    record_watching(session)
     return NoteList(notes=[NoteAnswer.of(note, author.holder) for note in notes.notes_of(session)])
 
 
@@ -69,7 +71,7 @@ def change_note(request: HttpRequest, session_id: str, note_id: NoteId, wanted: 
 )
 def delete_note(request: HttpRequest, session_id: str, note_id: NoteId) -> Status[None]:
     note, _author = _note(request, session_id, note_id)
-    note.delete()
+    notes.delete(note)
     return Status(204, None)
 
 

@@ -29,6 +29,7 @@ from transcription.webhooks.queue import DisabledReason, disable
 from transcription.webhooks.targets import TargetRules
 
 ROWS_PER_PAGE = 50
+SAVED = ("url", "description", "events", "reach")
 EVENT_LABELS = {
     "session.completed": gettext_lazy("session.completed: a session has ended as it should"),
     "session.failed": gettext_lazy("session.failed: a session has failed or was interrupted"),
@@ -153,9 +154,11 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
         if not change:
             obj.public_id = endpoints.make_endpoint_id()
             super().save_model(request, obj, form, change)
+            endpoints.note_made(obj)
             return
         enabled, rows = obj.enabled, WebhookEndpoint.objects.filter(pk=obj.pk)
-        rows.update(**{name: form.cleaned_data[name] for name in ("url", "description", "events", "reach")})
+        rows.update(**{name: form.cleaned_data[name] for name in SAVED})
+        endpoints.note_changed(obj, set(form.changed_data) & set(SAVED))
         if enabled:
             endpoints.enable(rows)
         else:

@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 
 from speechsite.config import get_config
 from transcription.access import own_endpoints
+from transcription.audit.recording import record_watching
 from transcription.identity.scopes import Scope
 from transcription.jobs.in_process import jobs
 from transcription.rest.authentication import principal_of
@@ -152,7 +153,10 @@ def list_webhook_deliveries(request: HttpRequest, endpoint_id: str, filters: Que
     response={200: DeliveryDetail, ONE_OBJECT_ERRORS: ErrorAnswer},
 )
 def read_webhook_delivery(request: HttpRequest, endpoint_id: str, event_id: str) -> DeliveryDetail:
-    return DeliveryDetail.of(endpoints.get_delivery(_endpoint(request, endpoint_id), event_id))
+    delivery = endpoints.get_delivery(_endpoint(request, endpoint_id), event_id)
+    if delivery.session is not None:
+        record_watching(delivery.session)
+    return DeliveryDetail.of(delivery)
 
 
 @router.post(

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.options import ShowFacets
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from transcription import access
 from transcription.admin.display import moment, session_link, shorten, with_second_line
 from transcription.admin.lists import CappedListMixin
+from transcription.audit.recording import record_watching
 from transcription.jobs.in_process import jobs
 from transcription.webhooks.models import WebhookDelivery
 from transcription.webhooks.queue import send_again
@@ -76,6 +77,20 @@ class WebhookDeliveryAdmin(CappedListMixin, admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Never by hand: how far a session was told is read from them."""
         return False
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: WebhookDelivery | None = None,
+    ) -> HttpResponse:
+        if obj is not None and obj.session is not None and getattr(obj, "is_readable", False):
+            record_watching(obj.session)
+        response: HttpResponse = super().render_change_form(request, context, add, change, form_url, obj)
+        return response
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("webhooks.resend_webhookdelivery")

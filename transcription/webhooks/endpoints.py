@@ -6,13 +6,17 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from transcription.access import may_read_all_captions, own_endpoints
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.errors import BadConfig, NotAllowed, NotFound, TooFast, TranscriptionError
 from transcription.identity.principals import Principal
 from transcription.webhooks import signing
@@ -59,14 +63,34 @@ def create_endpoint(
     if own_endpoints(principal).count() >= MAX_ENDPOINTS_PER_OWNER:
         message = _("You have %(limit)d endpoints, which is as many as there may be. Delete one first.")
         raise TooFast(message % {"limit": MAX_ENDPOINTS_PER_OWNER}, reason="too_many_endpoints", retryable=False)
-    return WebhookEndpoint.objects.create(
-        public_id=make_endpoint_id(),
-        owner_id=principal.user_id,
-        api_key_id=principal.key_id,
-        url=url,
-        events=order_events(events),
-        **fields,
-    )
+    with transaction.atomic():
+        endpoint = WebhookEndpoint.objects.create(
+            public_id=make_endpoint_id(),
+            owner_id=principal.user_id,
+            api_key_id=principal.key_id,
+            url=url,
+            events=order_events(events),
+            **fields,
+        )
+        note_made(endpoint)
+    return endpoint
+
+
+def note_made(endpoint: WebhookEndpoint) -> None:
+    record(AuditEvent.What.MADE, endpoint, host=host_of(endpoint), events=endpoint.events, reach=endpoint.reach)
+
+
+def note_changed(endpoint: WebhookEndpoint, fields: Iterable[str]) -> None:
+    """An endpoint as it is now; nothing where no field was changed."""
+    changed = sorted(fields)
+    if changed:
+        facts = {"fields": changed, "host": host_of(endpoint), "reach": endpoint.reach}
+        record(AuditEvent.What.EDITED, endpoint, facts)
+
+
+def host_of(endpoint: WebhookEndpoint) -> str:
+    """Where it leads; the rest of an address is often a secret."""
+    return urlsplit(endpoint.url).hostname or ""
 
 
 def make_endpoint_id() -> str:
@@ -105,19 +129,27 @@ def change_endpoint(
         changes["events"] = order_events(changes["events"])
     enabled = changes.pop("enabled", None)
     rows = WebhookEndpoint.objects.filter(pk=endpoint.pk)
-    if changes:
-        rows.update(**changes)
-    if enabled:
-        enable(rows)
-        rows.update(api_key_id=principal.key_id)
-    elif enabled is not None:
-        disable(rows, DisabledReason.BY_HAND)
+    with transaction.atomic():
+        if changes:
+            rows.update(**changes)
+            for name, value in changes.items():
+                setattr(endpoint, name, value)
+            note_changed(endpoint, changes)
+        if enabled:
+            enable(rows)
+            rows.update(api_key_id=principal.key_id)
+        elif enabled is not None:
+            disable(rows, DisabledReason.BY_HAND)
     endpoint.refresh_from_db()
 
 
 def enable(endpoints: QuerySet[WebhookEndpoint]) -> None:
     """Send them what happens from now on, with a clean sheet."""
-    endpoints.filter(enabled=False).update(enabled=True, disabled_reason="", disabled_at=None, failing_since=None)
+    for endpoint in endpoints.filter(enabled=False):
+        with transaction.atomic():
+            row = WebhookEndpoint.objects.filter(pk=endpoint.pk, enabled=False)
+            if row.update(enabled=True, disabled_reason="", disabled_at=None, failing_since=None):
+                note_changed(endpoint, ["enabled"])
 
 
 def delete_endpoint(endpoint: WebhookEndpoint) -> None:
@@ -132,12 +164,14 @@ def rotate_secret(endpoint: WebhookEndpoint, overlap_hours: int = DEFAULT_OVERLA
     """Make a new secret. The old one signs beside it for overlap_hours; 0: not at all, for one that has leaked."""
     keeps_old = overlap_hours > 0 and endpoint.is_secret_known
     salt = signing.make_salt()
-    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
-        salt=salt,
-        fingerprint=signing.fingerprint(salt),
-        previous_salt=endpoint.salt if keeps_old else "",
-        previous_until=Now() + timedelta(hours=overlap_hours) if keeps_old else None,
-    )
+    with transaction.atomic():
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
+            salt=salt,
+            fingerprint=signing.fingerprint(salt),
+            previous_salt=endpoint.salt if keeps_old else "",
+            previous_until=Now() + timedelta(hours=overlap_hours) if keeps_old else None,
+        )
+        note_changed(endpoint, ["secret"])
     endpoint.refresh_from_db()
 
 

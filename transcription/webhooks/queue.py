@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from transcription.access import usable_endpoints
+from transcription.audit.actors import Actor
+from transcription.audit.models import AuditEvent
+from transcription.audit.recording import record
 from transcription.metrics import WEBHOOK_ENDPOINTS_DISABLED_TOTAL
 from transcription.webhooks.models import WebhookDelivery, WebhookEndpoint
 
@@ -19,6 +23,8 @@ MAX_ENDPOINTS_AT_ONCE = 200
 DISABLED_AFTER = timedelta(days=5)
 # So often at most a success is noted at its endpoint, which would otherwise be written with each delivery.
 NOTED_EVERY = timedelta(seconds=60)
+# Who disables what is disabled for its failures.
+ITSELF = Actor(AuditEvent.ActorKind.RULE, "webhooks")
 
 State = WebhookDelivery.State
 DisabledReason = WebhookEndpoint.DisabledReason
@@ -68,7 +74,15 @@ def note_failure(endpoint_id: int, *, is_gone: bool, was_last: bool) -> bool:
 
 def disable(endpoints: QuerySet[WebhookEndpoint], reason: str) -> bool:
     """Send these endpoints nothing more. What waits for them is given up by tidying. True if one was enabled."""
-    changed = endpoints.filter(enabled=True).update(enabled=False, disabled_reason=reason, disabled_at=Now())
+    actor = None if reason == DisabledReason.BY_HAND else ITSELF
+    changed = 0
+    for endpoint in endpoints.filter(enabled=True):
+        with transaction.atomic():
+            row = WebhookEndpoint.objects.filter(pk=endpoint.pk, enabled=True)
+            if not row.update(enabled=False, disabled_reason=reason, disabled_at=Now()):
+                continue
+            record(AuditEvent.What.DISABLED, endpoint, actor=actor, reason=reason)
+        changed += 1
     if changed:
         WEBHOOK_ENDPOINTS_DISABLED_TOTAL.labels(reason=reason).inc(changed)
     return changed > 0
