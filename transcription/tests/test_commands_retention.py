@@ -187,7 +187,13 @@ def test_watching_ends_cleanly_with_ctrl_c() -> None:
     environment = {**os.environ, "ENV_FILE": "", "DATABASE_URL": database_address()}
     command = [sys.executable, str(BASE_DIR / "manage.py"), "sessions", "--watch", "--json"]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background ignores it, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

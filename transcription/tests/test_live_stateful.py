@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -291,6 +292,8 @@ class Session(RuleBasedStateMachine):
         assert (books.gaps, books.unanswered) == (0, 0)
 
 
+# Examples are many; how long they take is the machine's business.
+@pytest.mark.timeout(300)
 def test_no_order_of_losses_and_failures_costs_a_word() -> None:
     run_state_machine_as_test(
         Session,
