@@ -18,9 +18,10 @@ from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.utils import timezone
 
+from benchmarks.archive_numbers import fill_days
 from benchmarks.texts import Texts
 from transcription.migration_operations import without_timeouts
-from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
+from transcription.models import ApiKey, DailyNumbers, TranscriptionSession, TranscriptSegment
 from transcription.options import TranscriptionConfig
 from transcription.search import index as search_index
 from transcription.storage.group_commit import SEGMENT_COLUMNS
@@ -59,7 +60,7 @@ SESSION_COLUMNS = (
     "sample_rate_hz", "channels", "options_asked", "options_applied", "recogniser", "model", "state", "epoch",
     "next_seq", "committed_bytes", "header_bytes", "flushed_bytes", "gaps", "resume_token_digest", "stop_reason",
     "created_at", "started_at", "ended_at", "end_reason", "end_message", "audio_bytes", "audio_ms", "segment_count",
-    "word_count",
+    "word_count", "first_interim_ms", "final_lag_p50_ms", "final_lag_p95_ms", "counted_at",
 )  # fmt: skip
 
 
@@ -78,8 +79,9 @@ class Outline(NamedTuple):
 
 
 def is_filled(sessions: int) -> bool:
-    """Whether this database was filled with as many sessions before."""
-    return TranscriptionSession.objects.filter(pk=sessions, public_id=BIG_SESSION).exists()
+    """Whether this database was filled with as many sessions before, with all that belongs to them."""
+    has_sessions = TranscriptionSession.objects.filter(pk=sessions, public_id=BIG_SESSION).exists()
+    return has_sessions and DailyNumbers.objects.exists()
 
 
 def fill(sessions: int, segments: int) -> None:
@@ -92,6 +94,7 @@ def fill(sessions: int, segments: int) -> None:
             cursor.execute("PRAGMA cache_size = -300000")
     _drop_search_index()
     insert(sessions, segments)
+    fill_days()
     with without_timeouts(connection):
         search_index.create(connection)
     refresh_statistics()
@@ -118,7 +121,7 @@ def insert(sessions: int, segments: int) -> None:
 
 def delete_rows() -> None:
     """Remove what insert() made, and what was added to it since."""
-    for model in (TranscriptSegment, TranscriptionSession, ApiKey):
+    for model in (TranscriptSegment, TranscriptionSession, ApiKey, DailyNumbers):
         model._default_manager.all()._raw_delete("default")
     get_user_model().objects.filter(username__startswith="bench-").delete()
 
@@ -192,14 +195,17 @@ def session_values(rng: random.Random, texts: Texts, outline: Outline, applied: 
     title = texts.make()[:60] if rng.random() < 0.4 else ""
     metadata = {"customer": f"c-{rng.randrange(5000)}", "ticket": rng.randrange(10**6)} if rng.random() < 0.5 else {}
     reason = {"interrupted": "client_lost", "failed": "upstream_unavailable"}.get(outline.state, "client")
-    ended_at = outline.created_at + timedelta(milliseconds=audio_ms)
+    ended_at = outline.created_at + timedelta(milliseconds=audio_ms) if has_ended else None
+    lag_ms = rng.randrange(120, 400)
+    times_ms = (rng.randrange(300, 1200), lag_ms, lag_ms * 2) if has_started else (None, None, None)
     return (
         outline.pk, outline.public_id, outline.owner_id, outline.api_key_id, "Mozilla/5.0 (X11; Linux x86_64)",
         "native", title, json.dumps(metadata), outline.language, "LINEAR_PCM", 16000, 1,
         json.dumps({"language": outline.language}), json.dumps(applied | {"language": outline.language}),
         "riva.example.org:50051", "conformer", outline.state, 1, outline.segments, audio_ms * BYTES_PER_MS, 0, 0, "[]",
-        "", "", outline.created_at, outline.created_at if has_started else None, ended_at if has_ended else None,
+        "", "", outline.created_at, outline.created_at if has_started else None, ended_at,
         reason if has_ended else "", "", audio_ms * BYTES_PER_MS, audio_ms, outline.segments, outline.segments * 12,
+        *times_ms, ended_at,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Bars as an SVG draws them, in a box of WIDTH by HEIGHT that is stretched to its place. Pure."""
+"""Bars as one path of an SVG, in a box that is stretched to its place. Pure."""
 
 from __future__ import annotations
 
@@ -6,33 +6,43 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 1000.0, 200.0
-# Between bars, of the room each has.
-GAP_SHARE = 0.2
+# Of the room of a line: its bar and what is beside it. Whole numbers, for a year of days is in the page nine times.
+BAR, GAP = 8, 2
+HEIGHT = 200
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-class Bar(NamedTuple):
-    """A rectangle from the ground up."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
 class Chart(NamedTuple):
-    """top: the value at the upper edge; 0 is at the lower one. inner: of a second measure, in front of the first."""
+    """top: the value at the upper edge; 0 is at the lower one. The box is width by HEIGHT, the ground at y = 0.
+
+    outer, inner: paths; inner of a second measure, in front of the first.
+    """
 
     top: float
-    outer: list[Bar]
-    inner: list[Bar]
+    width: int
+    outer: str
+    inner: str
 
 
 def draw(outer: Sequence[float | None], inner: Sequence[float | None] = ()) -> Chart:
     """A bar for each value, none where there is no value or it is 0."""
     top = round_up(max((value for value in (*outer, *inner) if value is not None), default=0.0))
-    return Chart(top, _bars(outer, top), _bars(inner, top))
+    return Chart(top, (BAR + GAP) * max(1, len(outer)), bars(outer, top), bars(inner, top))
+
+
+def bars(values: Sequence[float | None], top: float) -> str:
+    """The outline of all bars, from left to right along the ground."""
+    steps = []
+    skipped = GAP // 2
+    for value in values:
+        if value:
+            # The least there is can still be seen.
+            height = max(1, min(HEIGHT, round(HEIGHT * value / top)))
+            steps.append(f"h{skipped}V-{height}h{BAR}V0")
+            skipped = GAP
+        else:
+            skipped += BAR + GAP
+    return f"M0 0{''.join(steps)}" if steps else ""
 
 
 def round_up(value: float) -> float:
@@ -46,14 +56,3 @@ def round_up(value: float) -> float:
 def share_of(value: float | None, top: float) -> float:
     """How long a bar is, 0-100."""
     return round(100 * min(1.0, (value or 0.0) / top), 2)
-
-
-def _bars(values: Sequence[float | None], top: float) -> list[Bar]:
-    room = WIDTH / max(1, len(values))
-    width = room * (1 - GAP_SHARE)
-    bars = []
-    for number, value in enumerate(values):
-        if value:
-            height = round(HEIGHT * min(1.0, value / top), 2)
-            bars.append(Bar(round(number * room + (room - width) / 2, 2), HEIGHT - height, round(width, 2), height))
-    return bars

@@ -10,7 +10,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from transcription.daily.grouping import By
+from transcription.daily.grouping import By, usual_by
 
 HEADINGS = {
     By.DAY.value: _("Day"),
@@ -38,7 +38,11 @@ class NumbersForm(forms.Form):
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}))
     until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}))
     by = forms.TypedChoiceField(
-        label=_("By"), required=False, coerce=By, empty_value=By.DAY, choices=list(HEADINGS.items())
+        label=_("By"),
+        required=False,
+        coerce=By,
+        empty_value=None,
+        choices=[("", _("As fits the time")), *HEADINGS.items()],
     )
     language = forms.CharField(label=_("Language"), required=False, max_length=35, widget=forms.Select)
     key = forms.IntegerField(label=_("API key"), required=False, min_value=0, max_value=2**62, widget=forms.Select)
@@ -64,7 +68,9 @@ class NumbersForm(forms.Form):
         named = sorted(keys.items(), key=lambda item: (item[0] != 0, item[1].lower()))
         self.fields["key"].widget.choices = [("", _("All")), *named]
 
-    def asked(self) -> Asked:
-        """Of a valid form."""
+    def asked(self, *, by_day: bool = False) -> Asked:
+        """Of a valid form. by_day: where nothing else was asked for, however many days there are."""
         asked = self.cleaned_data
-        return Asked(asked["by"] or By.DAY, asked["since"], asked["until"], asked["language"], asked["key"])
+        since, until = asked["since"], asked["until"]
+        by = asked["by"] or (By.DAY if by_day else usual_by(since, until))
+        return Asked(by, since, until, asked["language"], asked["key"])

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from transcription.daily.figures import Figures
 
+USUAL_MAX_DAYS = 92
+
 
 class By(StrEnum):
     DAY = "day"
@@ -22,41 +24,46 @@ class By(StrEnum):
     def is_time(self) -> bool:
         return self in (By.DAY, By.WEEK, By.MONTH)
 
+    @property
+    def kind(self) -> By:
+        """What must be known of a sum to be put into a line: its day, language or key."""
+        return By.DAY if self.is_time else self
 
-class DaySum(NamedTuple):
-    """A stored row. key_number: 0 for people."""
 
-    day: date
-    language: str
-    key_number: int
+# A day, the first day of a week or month, a language, or the number of a key, 0 for people.
+What = date | str | int
+
+
+class Sum(NamedTuple):
+    """Of a day, a language or a key."""
+
+    what: What
     figures: Figures
 
 
 @dataclass(slots=True)
 class Line:
-    """One line of the tables: a day, the first day of a week or month, a language, or the number of a key."""
+    """One line of the tables."""
 
-    what: date | str | int
+    what: What
     figures: Figures = field(default_factory=Figures)
 
 
-def group(sums: Iterable[DaySum], by: By, *, since: date, until: date) -> list[Line]:
+def usual_by(since: date, until: date) -> By:
+    """What is easy to look at: days of a quarter, weeks of a year."""
+    return By.DAY if (until - since).days < USUAL_MAX_DAYS else By.WEEK
+
+
+def group(sums: Iterable[Sum | Line], by: By, *, since: date, until: date) -> list[Line]:
     """Lines in the order of time, those without a session too; languages and keys by what was heard of them.
 
-    since, until: the first and the last day.
+    sums: of by.kind. since, until: the first and the last day.
     """
-    lines: dict[date | str | int, Line] = {}
+    lines: dict[What, Line] = {}
     if by.is_time:
         lines = {first: Line(first) for first in _starts(by, since, until)}
     for each in sums:
-        what: date | str | int
-        match by:
-            case By.LANGUAGE:
-                what = each.language
-            case By.KEY:
-                what = each.key_number
-            case _:
-                what = max(since, _start(by, each.day))
+        what = max(since, _start(by, each.what)) if isinstance(each.what, date) else each.what
         lines.setdefault(what, Line(what)).figures.add(each.figures)
     found = list(lines.values())
     if not by.is_time:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from transcription.daily import chart
 from transcription.daily.figures import Figures
-from transcription.daily.grouping import Line
 from transcription.templatetags.transcription_pages import UNMEASURED, grouped
 
 MS_PER_HOUR = 3_600_000
 Measure = Callable[[Figures], float | None]
 Write = Callable[[float | None], str]
-Name = Callable[[Line], str]
+# Of languages and keys, whose bars lie below each other.
+MAX_BARS = 30
 
 
 def write_count(value: float | None) -> str:
@@ -156,28 +156,39 @@ ALL_COLUMNS = (
 )  # fmt: skip
 
 
-def show(plot: Plot, lines: Sequence[Line], total: Figures, name: Name) -> dict[str, Any]:
-    """A plot with its table, for the template."""
+class Named(NamedTuple):
+    """A line as people read it."""
+
+    name: str
+    figures: Figures
+
+
+def show(plot: Plot, lines: Sequence[Named], table: Sequence[Named], total: Figures) -> dict[str, Any]:
+    """A plot with its table, for the template. table: other lines, where those of the plot are too many to read."""
     outer = [plot.outer.measure(line.figures) for line in lines]
     inner = [plot.inner.measure(line.figures) for line in lines] if plot.inner else []
     drawn = chart.draw(outer, inner)
-    names = [name(line) for line in lines]
-    rows = [
-        {
-            "name": title,
-            "cells": [column.write(column.measure(line.figures)) for column in plot.columns],
-            "value": plot.outer.write(value),
-            "length": chart.share_of(value, drawn.top),
-            "inner_length": chart.share_of(inner[number], drawn.top) if inner else 0,
-        }
-        for number, (line, title, value) in enumerate(zip(lines, names, outer, strict=True))
-    ]
+    names = [line.name for line in lines]
     return {
         "plot": plot,
         "columns": plot.columns,
         "chart": drawn,
         "top": plot.outer.write(drawn.top),
-        "rows": rows,
+        "first": names[0] if names else "",
+        "last": names[-1] if names else "",
+        "longest": [
+            {
+                "name": name,
+                "value": plot.outer.write(value),
+                "length": chart.share_of(value, drawn.top),
+                "inner_length": chart.share_of(inner[number], drawn.top) if inner else 0,
+            }
+            for number, (name, value) in enumerate(zip(names[:MAX_BARS], outer, strict=False))
+        ],
+        "rows": [
+            {"name": line.name, "cells": [column.write(column.measure(line.figures)) for column in plot.columns]}
+            for line in table
+        ],
         "totals": [column.write(column.measure(total)) for column in plot.columns],
         "summary": summarise(plot, outer, names, total),
         "has_values": any(outer),

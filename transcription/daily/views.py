@@ -14,13 +14,16 @@ from django.views.decorators.http import require_GET
 
 from transcription import access
 from transcription.daily.forms import HEADINGS, Asked, NumbersForm
-from transcription.daily.grouping import By, Line, total
-from transcription.daily.plots import ALL_COLUMNS, PLOTS, Name, show
+from transcription.daily.grouping import By, Line, group, total
+from transcription.daily.plots import ALL_COLUMNS, PLOTS, Named, show
 from transcription.daily.reading import key_names, read_lines, seen
 from transcription.errors import NotAllowed, NotFound
 from transcription.exports.safe_text import cell
 from transcription.identity.principals import Principal
 from transcription.pages.views import page
+
+# Of a table.
+MAX_ROWS = 100
 
 
 @require_GET
@@ -37,14 +40,17 @@ def day_numbers(request: HttpRequest, principal: Principal) -> HttpResponse:
         form.offer(languages, names)
         lines = _read(asked)
         figures = total(lines)
-        name = _namer(asked.by, names)
+        by, table = _table(asked, lines)
+        shown = [_named(line, asked.by, names) for line in lines]
+        rows = [_named(line, by, names) for line in table]
         context |= {
             "asked": asked,
             "is_time": asked.by.is_time,
-            "lines": lines,
             "figures": figures,
-            "plots": [show(plot, lines, figures, name) for plot in PLOTS],
-            "heading": HEADINGS[asked.by.value],
+            "plots": [show(plot, shown, rows, figures) for plot in PLOTS],
+            "heading": HEADINGS[by.value],
+            "is_by_week_instead": by is not asked.by,
+            "left_out": len(lines) - len(table) if by is asked.by else 0,
         }
     else:
         form.offer([], key_names({0}))
@@ -60,7 +66,7 @@ def day_numbers_csv(request: HttpRequest, principal: Principal) -> HttpResponse:
     if not form.is_valid():
         first = next(iter(form.errors.items()))
         return HttpResponse(f"{first[0]}: {first[1][0]}\n", status=400, content_type="text/plain; charset=utf-8")
-    asked = form.asked()
+    asked = form.asked(by_day=True)
     slug = request.GET.get("plot", "")
     plot = next((plot for plot in PLOTS if plot.slug == slug), None)
     if slug and plot is None:
@@ -90,13 +96,20 @@ def _read(asked: Asked) -> list[Line]:
     )
 
 
-def _namer(by: By, keys: dict[int, str]) -> Name:
-    def name(line: Line) -> str:
-        if isinstance(line.what, date):
-            return date_format(line.what, "YEAR_MONTH_FORMAT" if by is By.MONTH else "SHORT_DATE_FORMAT")
-        return _plain(line, keys)
+def _table(asked: Asked, lines: list[Line]) -> tuple[By, list[Line]]:
+    """What the tables of the page show: not more lines than anybody reads. The files have all."""
+    if len(lines) <= MAX_ROWS:
+        return asked.by, lines
+    if asked.by.is_time:
+        return By.WEEK, group(lines, By.WEEK, since=asked.since, until=asked.until)
+    return asked.by, lines[:MAX_ROWS]
 
-    return name
+
+def _named(line: Line, by: By, keys: dict[int, str]) -> Named:
+    if isinstance(line.what, date):
+        format = "YEAR_MONTH_FORMAT" if by is By.MONTH else "SHORT_DATE_FORMAT"
+        return Named(date_format(line.what, format), line.figures)
+    return Named(_plain(line, keys), line.figures)
 
 
 def _plain(line: Line, keys: dict[int, str]) -> str:

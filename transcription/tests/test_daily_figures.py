@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from transcription.daily import chart, histogram
 from transcription.daily.figures import Figures, HeardSegment, count_time, count_words
-from transcription.daily.grouping import By, DaySum, group, total
+from transcription.daily.grouping import By, Line, Sum, group, total, usual_by
 
 MONDAY = date(2026, 11, 23)
 
@@ -64,11 +65,10 @@ def test_words_are_doubtful_below_the_bound_and_only_where_a_confidence_is_known
     assert figures.doubtful_share == 0.75
 
 
-def sums() -> list[DaySum]:
+def sums() -> list[Sum]:
     return [
-        DaySum(MONDAY, "en-US", 0, Figures(sessions=1, audio_ms=10)),
-        DaySum(MONDAY, "de-DE", 7, Figures(sessions=2, audio_ms=50)),
-        DaySum(date(2026, 12, 1), "en-US", 7, Figures(sessions=4, audio_ms=20)),
+        Sum(MONDAY, Figures(sessions=3, audio_ms=60)),
+        Sum(date(2026, 12, 1), Figures(sessions=4, audio_ms=20)),
     ]
 
 
@@ -84,11 +84,24 @@ def test_a_week_or_month_that_began_before_begins_with_the_first_day_looked_at()
     assert [(line.what, line.figures.sessions) for line in months] == [(MONDAY, 3), (date(2026, 12, 1), 4)]
 
 
-@pytest.mark.parametrize(("by", "order"), [(By.LANGUAGE, ["de-DE", "en-US"]), (By.KEY, [7, 0])])
-def test_languages_and_keys_are_ordered_by_what_was_heard_of_them(by: By, order: list[str | int]) -> None:
-    lines = group(sums(), by, since=MONDAY, until=date(2026, 12, 1))
-    assert [line.what for line in lines] == order
-    assert total(lines).sessions == 7
+def test_days_can_be_put_together_to_weeks_later_with_the_same_figures() -> None:
+    until = date(2026, 12, 1)
+    days = group(sums(), By.DAY, since=MONDAY, until=until)
+    assert group(days, By.WEEK, since=MONDAY, until=until) == group(sums(), By.WEEK, since=MONDAY, until=until)
+    assert total(days).sessions == 7
+
+
+@pytest.mark.parametrize("by", [By.LANGUAGE, By.KEY])
+def test_languages_and_keys_are_ordered_by_what_was_heard_of_them(by: By) -> None:
+    names: list[str | int] = ["en-US", "de-DE"] if by is By.LANGUAGE else [0, 7]
+    found = [Sum(names[0], Figures(sessions=5, audio_ms=30)), Sum(names[1], Figures(sessions=2, audio_ms=70))]
+    lines = group(found, by, since=MONDAY, until=date(2026, 12, 1))
+    assert lines == [Line(names[1], found[1].figures), Line(names[0], found[0].figures)]
+
+
+@pytest.mark.parametrize(("until", "by"), [(MONDAY, By.DAY), (date(2027, 2, 22), By.DAY), (date(2027, 2, 23), By.WEEK)])
+def test_a_quarter_is_shown_by_day_and_what_is_longer_by_week(until: date, by: By) -> None:
+    assert usual_by(MONDAY, until) is by
 
 
 @pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1.01, 2), (2.2, 2.5), (37, 50), (0.031, 0.05), (1e6, 1e6)])
@@ -96,11 +109,30 @@ def test_the_upper_edge_is_a_number_people_read_easily(value: float, top: float)
     assert chart.round_up(value) == pytest.approx(top)
 
 
+def rectangles(path: str) -> list[tuple[int, int, int, int]]:
+    """x, y, width, height of the bars of a path; y above the ground is negative."""
+    found, x = [], 0
+    for gap, top, width in re.findall(r"h(\d+)V(-\d+)h(\d+)V0", path):
+        x += int(gap)
+        found.append((x, int(top), int(width), -int(top)))
+        x += int(width)
+    return found
+
+
 @given(st.lists(st.none() | st.just(0.0) | st.floats(1e-6, 1e9), max_size=400))
-def test_bars_stay_in_their_box(values: list[float | None]) -> None:
+def test_each_value_has_its_bar_in_its_place(values: list[float | None]) -> None:
     drawn = chart.draw(values)
-    assert len(drawn.outer) == sum(1 for value in values if value)
-    for bar in drawn.outer:
-        assert 0 <= bar.x <= bar.x + bar.width <= chart.WIDTH + 0.01
-        assert 0 <= bar.y <= chart.HEIGHT
-        assert bar.y + bar.height == pytest.approx(chart.HEIGHT)
+    room = chart.BAR + chart.GAP
+    bars = rectangles(drawn.outer)
+    assert drawn.width == room * max(1, len(values))
+    assert [x // room for x, *_ in bars] == [number for number, value in enumerate(values) if value]
+    for x, y, width, height in bars:
+        assert 0 <= x < x + width <= drawn.width
+        assert -chart.HEIGHT <= y < 0 < height
+
+
+def test_bars_are_as_high_as_their_values_and_the_least_can_be_seen() -> None:
+    drawn = chart.draw([50, None, 100, 0.001], [25])
+    assert [height for *_, height in rectangles(drawn.outer)] == [100, 200, 1]
+    assert [height for *_, height in rectangles(drawn.inner)] == [50]
+    assert chart.draw([None, 0]).outer == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from transcription.daily.counting import SESSIONS_AT_ONCE, ask_recount, count_some, uncounted
+from transcription.daily.figures import COUNTS, HISTOGRAMS
+from transcription.daily.grouping import By, Line, total
 from transcription.daily.kinds import CountingKind
+from transcription.daily.reading import read_lines
 from transcription.files.job_store import prepare_session
 from transcription.jobs.runner import Runner
 from transcription.models import ApiKey, DailyNumbers, TranscriptionSession, TranscriptSegment
@@ -211,6 +214,61 @@ def test_each_plot_has_its_summary_table_and_file(by: str) -> None:
     assert text.count("<figcaption") == text.count("<table>") == text.count("plot=") == len(page.context["plots"]) == 9
     assert "<b>app" not in text
     assert page.context["figures"].sessions == 1
+
+
+YEAR = {"since": "2025-11-27", "until": "2026-11-26"}
+MAX_YEAR_BYTES = 150_000
+
+
+def fill_year() -> None:
+    """Every day something else in each column, which makes the page as large as it gets."""
+    times = {name: {str(bucket): bucket for bucket in range(60, 70)} for name in HISTOGRAMS}
+    DailyNumbers.objects.bulk_create(
+        DailyNumbers(
+            day=NOON.date() - timedelta(days=day), language=language, times=times,
+            **{name: 1000 + day * place for place, name in enumerate(COUNTS)},
+        )
+        for day in range(365) for language in ("en-US", "de-DE")
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("by", ["", "day"])
+def test_the_page_of_a_year_is_light_and_its_file_has_every_day(by: str) -> None:
+    fill_year()
+    client = client_of("view_live")
+    page = client.get(reverse("day_numbers"), {**YEAR, "by": by})
+    text = page.content.decode()
+    assert len(page.content) < MAX_YEAR_BYTES
+    # 53 weeks; each table has a head and a foot.
+    assert text.count("<tr>") == 9 * (53 + 2)
+    assert len({shown["chart"].width for shown in page.context["plots"]}) == 1
+    bars = page.context["plots"][0]["chart"].outer.count("V0")
+    assert bars == (365 if by else 53)
+    assert ("The plots are by day, the tables by week." in text) == bool(by)
+    assert page.context["figures"].sessions == 2 * 365 * 1000
+    assert len(read_csv(client, **YEAR, by=by)) == 365
+
+
+def test_a_table_of_very_many_keys_leaves_out_the_last_and_says_so() -> None:
+    DailyNumbers.objects.bulk_create(
+        DailyNumbers(day=NOON.date(), language="en-US", key_number=number, sessions=1, audio_ms=number)
+        for number in range(1, 104)
+    )
+    client = client_of("view_live")
+    page = client.get(reverse("day_numbers"), {**DAYS, "by": "key"})
+    rows = page.context["plots"][0]["rows"]
+    assert (len(rows), rows[0]["name"]) == (100, "deleted key 103")
+    assert "The tables leave out 3 lines with less audio." in page.content.decode()
+    assert len(read_csv(client, by="key")) == 103
+
+
+def test_sums_of_rows_are_those_of_each() -> None:
+    """Counts and times are added by the database, whose every row is another place."""
+    fill_year()
+    apart = total(Line(row.day, row.figures) for row in DailyNumbers.objects.all())
+    for kind in (By.DAY, By.LANGUAGE, By.KEY):
+        lines = read_lines(kind, since=date(2025, 11, 27), until=NOON.date())
+        assert total(lines).as_json() == apart.as_json()
 
 
 def test_language_and_key_narrow_the_numbers() -> None:
