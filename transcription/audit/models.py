@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from transcription.models import ApiKey
 
@@ -27,8 +28,8 @@ class AuditEvent(models.Model):
         LISTENED = "listened", _("Listened to audio")
         EXPORTED = "exported", _("Exported a transcript")
         EXPORTED_MANY = "exported_many", _("Exported transcripts")
-        EDITED = "edited", _("Edited")
-        DELETED = "deleted", _("Deleted")
+        EDITED = "edited", pgettext_lazy("audit", "Edited")
+        DELETED = "deleted", pgettext_lazy("audit", "Deleted")
         DELETED_AUDIO = "deleted_audio", _("Deleted audio")
         STOPPED = "stopped", _("Stopped a session")
         CANCELLED = "cancelled", _("Cancelled a job")

@@ -17,7 +17,7 @@ HEADINGS = {
     By.WEEK.value: _("Week"),
     By.MONTH.value: _("Month"),
     By.LANGUAGE.value: _("Language"),
-    By.KEY.value: _("API key"),
+    By.KEY.value: _("Key"),
 }
 USUAL_DAYS = 30
 MAX_DAYS = 366
@@ -45,7 +45,7 @@ class NumbersForm(forms.Form):
         choices=[("", _("As fits the time")), *HEADINGS.items()],
     )
     language = forms.CharField(label=_("Language"), required=False, max_length=35, widget=forms.Select)
-    key = forms.IntegerField(label=_("API key"), required=False, min_value=0, max_value=2**62, widget=forms.Select)
+    key = forms.IntegerField(label=_("Key"), required=False, min_value=0, max_value=2**62, widget=forms.Select)
 
     def clean(self) -> dict[str, Any]:
         asked = super().clean() or self.cleaned_data
@@ -64,9 +64,9 @@ class NumbersForm(forms.Form):
         """Fill the choices with what there is, and what was chosen."""
         chosen = self.data.get("language", "")
         shown = sorted({*languages, chosen} - {""})
-        self.fields["language"].widget.choices = [("", _("All")), *((each, each) for each in shown)]
+        self.fields["language"].widget.choices = [("", _("All languages")), *((each, each) for each in shown)]
         named = sorted(keys.items(), key=lambda item: (item[0] != 0, item[1].lower()))
-        self.fields["key"].widget.choices = [("", _("All")), *named]
+        self.fields["key"].widget.choices = [("", _("All keys")), *named]
 
     def asked(self, *, by_day: bool = False) -> Asked:
         """Of a valid form. by_day: where nothing else was asked for, however many days there are."""

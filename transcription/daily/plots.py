@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from transcription.daily import chart
 from transcription.daily.figures import Figures
@@ -64,8 +64,8 @@ SESSIONS = Column("sessions", gettext_lazy("Sessions"), lambda each: each.sessio
 AUDIO = Column("audio_hours", gettext_lazy("Audio"), lambda each: each.audio_ms / MS_PER_HOUR, write_hours)
 WORDS = Column("words", gettext_lazy("Words"), lambda each: each.words)
 BAD_ENDS = Column("failed_or_interrupted", gettext_lazy("Failed or interrupted"), _ended_badly)
-FAILED = Column("failed", gettext_lazy("Failed"), lambda each: each.failed)
-INTERRUPTED = Column("interrupted", gettext_lazy("Interrupted"), lambda each: each.interrupted)
+FAILED = Column("failed", pgettext_lazy("sessions", "Failed"), lambda each: each.failed)
+INTERRUPTED = Column("interrupted", pgettext_lazy("sessions", "Interrupted"), lambda each: each.interrupted)
 LOST = Column("audio_lost_hours", gettext_lazy("Audio lost"), lambda each: each.lost_ms / MS_PER_HOUR, write_hours)
 INTERIM_P50 = Column("first_interim_p50_s", gettext_lazy("Median"), _seconds("first_interim", 0.5), write_seconds)
 INTERIM_P95 = Column("first_interim_p95_s", gettext_lazy("95 %"), _seconds("first_interim", 0.95), write_seconds)
@@ -74,11 +74,11 @@ FINAL_P95 = Column("final_p95_s", gettext_lazy("95 %"), _seconds("final_p95", 0.
 DOUBTFUL = Column("doubtful_words", gettext_lazy("Doubtful"), lambda each: each.doubtful_words)
 RATED = Column("rated_words", gettext_lazy("Words rated"), lambda each: each.rated_words)
 DOUBTFUL_SHARE = Column("doubtful_share", gettext_lazy("Share"), lambda each: each.doubtful_share, write_share)
-EDITED = Column("edited_segments", gettext_lazy("Edited"), lambda each: each.edited_segments)
+EDITED = Column("edited_segments", pgettext_lazy("segments", "Edited"), lambda each: each.edited_segments)
 SEGMENTS = Column("segments", gettext_lazy("Segments"), lambda each: each.segments)
 EDITED_SHARE = Column("edited_share", gettext_lazy("Share"), lambda each: each.edited_share, write_share)
 
-REVIEWED = Column("reviewed_sessions", gettext_lazy("Reviewed"), lambda each: each.reviewed_sessions)
+REVIEWED = Column("reviewed_sessions", pgettext_lazy("sessions", "Reviewed"), lambda each: each.reviewed_sessions)
 CHECKED = Column("checked_words", gettext_lazy("Words checked"), lambda each: each.checked_words)
 ERROR_RATE = Column("word_error_rate", gettext_lazy("Rate"), lambda each: each.word_error_rate, write_share)
 
