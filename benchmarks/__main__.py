@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gateways import ARTICLE_FASTAPI, FLASK_SOCKETIO, SPEECHSITE, Gateway, speechsite_without
+from benchmarks.gateways import ARTICLE_FASTAPI, BARE, FLASK_SOCKETIO, SPEECHSITE, Gateway, speechsite_without
 from benchmarks.idle import measure_idle
 from benchmarks.report import publish
 from benchmarks.runner import Measured, Options, measure_once
@@ -45,7 +45,7 @@ VERSIONS = ("django", "channels", "daphne", "uvicorn", "uvloop", "grpcio", "prot
 def main() -> int:
     options = read_arguments()
     peers = [named_peer(text, options.peer_protocol) for text in options.peer]
-    gateways = [SPEECHSITE, ARTICLE_FASTAPI, FLASK_SOCKETIO, *peers]
+    gateways = [SPEECHSITE, BARE, ARTICLE_FASTAPI, FLASK_SOCKETIO, *peers]
     if options.gateway:
         gateways = [gateway for gateway in gateways if gateway.name in options.gateway]
     spoken = Options(

@@ -57,6 +57,13 @@ FLASK_SOCKETIO = Gateway(
     "socketio",
     "the same, and a thread for every stream",
 )
+BARE = Gateway(
+    "bare",
+    "{python} -m benchmarks.peers.bare --port {port} --riva {riva}",
+    "binary",
+    "everything: this service's WebSocket class, loop and grpc.aio, and nothing between them",
+    {"TICK_MS": "5"},
+)
 
 
 @dataclass(frozen=True)
