@@ -199,14 +199,21 @@ def may_protect(who: Who, session: TranscriptionSession) -> bool:
 
 
 def may_unprotect(who: Who, protection: Protection) -> bool:
-    """By who made it, and by who looks after all of them: not by the owner, from whom it may be meant to protect."""
+    """By who made it, and by who looks after all of them: not by the owner, from whom it may be meant to protect.
+
+    What was protected with a key may be let go by the same key, and by whoever owns that: not by another key of theirs.
+    """
     user = _user(who)
     if _has_all(user, {Permission.UNPROTECT}):
         return True
     if user is not None:
         return user.is_authenticated and user.is_active and user.pk == protection.user_id
+    if isinstance(who, (User, AnonymousUser)):
+        return False
+    if who.kind == "key":
+        return who.key_id is not None and who.key_id == protection.api_key_id
     # Who comes without an account has no name but this.
-    return not isinstance(who, (User, AnonymousUser)) and who.kind == "local" and protection.protected_by == who.label
+    return who.kind == "local" and protection.api_key_id is None and protection.protected_by == who.label
 
 
 def may_watch_live(who: Who) -> bool:
@@ -233,7 +240,7 @@ def get_session(
     seeing them is enough without it.
     Raises NotFound if they may not see it, NotAllowed if they see it but may not do that.
     """
-    listed = listed_sessions(who).select_related("owner", "api_key__owner")
+    listed = listed_sessions(who).select_related("owner", "api_key__owner", "protection")
     # What cannot be an id is not looked for: PostgreSQL would fail on a NUL.
     is_an_id = re.fullmatch(SESSION_ID_PATTERN, public_id) is not None
     session = listed.filter(public_id=public_id).first() if is_an_id else None

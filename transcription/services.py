@@ -26,7 +26,7 @@ from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.recording.parts import PartFolder
 from transcription.recording.store import delete_with_session
-from transcription.retention import tombstones
+from transcription.retention import along, tombstones
 from transcription.retention.models import Tombstone
 from transcription.retention.protecting import check_not_protected
 from transcription.retention.traces import delete_traces
@@ -142,22 +142,28 @@ def request_stop(session: TranscriptionSession, user: AbstractBaseUser | Anonymo
     return True
 
 
-def delete_session(session: TranscriptionSession) -> None:
-    """Delete a session, its audio, its segments and every trace of their text; a tombstone stays.
+def delete_session(session: TranscriptionSession) -> list[Tombstone]:
+    """Delete a session, its audio, its segments and every trace of their text, and the sessions of its reruns.
 
-    Raises SessionTaken while it is live, and where it is protected.
-
-    What is cut short is gone on with by the jobs of retention.
+    Returns the tombstones that stay, its own last; none where it was gone already. Raises SessionTaken while it, or a
+    rerun, is live, and where one of them is protected. What is cut short is gone on with by the jobs of retention.
     """
+    stones: list[Tombstone] = []
     with transaction.atomic():
         row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
         if row is not None:
             _check_deletable(row)
-            tombstones.begin(row)
-        if row is not None and row.state == State.DETACHED:
+            reruns = along.lock_reruns(row)
+            stones = [tombstones.begin(rerun, rerun_of=row.public_id) for rerun in reruns]
+            stones.append(tombstones.begin(row, reruns=len(reruns)))
+            along.forget_waiting(row.pk)
             # Or its client could take it up again between the pieces.
-            TranscriptionSession.objects.filter(pk=session.pk).update(**_ended(State.INTERRUPTED, "deleted"))
-    finish_deletion(session.pk)
+            detached = TranscriptionSession.objects.filter(pk__in=[one.pk for one in (*reruns, row)])
+            detached.filter(state=State.DETACHED).update(**_ended(State.INTERRUPTED, "deleted"))
+    for key in [stone.session_key for stone in stones] or [session.pk]:
+        if key is not None:
+            finish_deletion(key)
+    return stones
 
 
 def finish_deletion(session_key: int) -> None:

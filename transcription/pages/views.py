@@ -46,6 +46,7 @@ from transcription.past.rows import speaker_of
 from transcription.process import get_process
 from transcription.rest import errors as api_errors
 from transcription.rest.errors import error_response
+from transcription.retention.along import count_reruns
 from transcription.retention.protecting import is_protected
 from transcription.riva.offer import ANY_LANGUAGE, RivaModel
 from transcription.search.session_list import SEGMENTS_PER_PART
@@ -185,6 +186,7 @@ def session(request: HttpRequest, principal: Principal, public_id: str) -> HttpR
         "api_path": f"{get_config().api_v1_str}/sessions/{found.public_id}",
         "may_export": may_read and access.may_export(principal, found),
         "may_delete": access.may_delete(principal, found) and not is_protected(found),
+        "reruns": count_reruns([found]),
         "events_path": f"{get_config().api_v1_str}/sessions/{found.public_id}/events",
         "formats": list(CONTENT_TYPES),
         **(_transcript_part(found, request.GET.get("part", "")) if may_read else {}),

@@ -24,6 +24,7 @@ from transcription.pages.views import page
 from transcription.past import bulk, saved_views
 from transcription.past.filters import SessionFilterForm
 from transcription.past.rows import make_rows, name_of
+from transcription.retention.along import count_reruns
 from transcription.search.session_list import PAGE_SIZE, capped_count, hits_by_session, read_page
 
 # Of the reviewers that may be chosen.
@@ -129,6 +130,7 @@ def _delete(request: HttpRequest, principal: Principal, chosen: list[Transcripti
             "sessions": chosen,
             "must_type": must_type,
             "is_wrong": "confirmed" in request.POST,
+            "reruns": count_reruns(chosen),
             "segments": sum(session.segment_count for session in chosen),
             "audio_ms": sum(session.audio_ms for session in chosen),
             "query": _return_query(request),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Router, Schema, Status
@@ -19,6 +20,7 @@ from transcription.files.models import FileJob
 from transcription.identity.scopes import Scope
 from transcription.options import MAX_SPEECH_CONTEXTS, Endpointing, LanguageCode, ShortText, SpeechContext
 from transcription.reruns.asking import ask_rerun, get_rerun, reruns_of
+from transcription.reruns.offering import offered_models
 from transcription.reruns.reading import compare_sessions
 from transcription.rest.authentication import principal_of
 from transcription.rest.errors import BODY_ERRORS, ONE_OBJECT_ERRORS
@@ -110,12 +112,15 @@ class ComparisonAnswer(Schema):
     summary="Have a kept recording heard once more, another way",
     response={202: RerunAnswer, ONE_OBJECT_ERRORS | BODY_ERRORS | {409, 429}: ErrorAnswer},
 )
-@idempotent()
+@idempotent(in_transaction=False)
 def create_rerun(request: HttpRequest, session_id: str, body: RerunRequest) -> Status[RerunAnswer]:
     principal = principal_of(request, Scope.TRANSCRIBE)
     session = get_session(session_id, principal, audible_sessions(principal))
     changes = body.model_dump(mode="json", exclude_none=True)
-    job = ask_rerun(session, principal, changes, max_jobs=get_config().max_file_jobs_per_owner)
+    # Back on the loop of the server, where the recogniser is known.
+    offered = async_to_sync(offered_models)()
+    max_jobs = get_config().max_file_jobs_per_owner
+    job = ask_rerun(session, principal, changes, max_jobs=max_jobs, offered=offered)
     return Status(202, RerunAnswer.of(job, session.public_id))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
@@ -21,6 +22,9 @@ from transcription.jobs.in_process import jobs
 from transcription.models import TranscriptionSession
 from transcription.options import parse_config
 from transcription.recording.models import SessionRecording
+from transcription.reruns.offering import check_offered
+from transcription.retention.models import Tombstone
+from transcription.riva.offer import RivaModel
 
 MAX_SHOWN = 50
 # What may be another way; all else is as it was asked for first.
@@ -32,29 +36,43 @@ NOT_TAKEN_OVER = (
 )  # fmt: skip
 
 
-def options_for(session: TranscriptionSession, changes: dict[str, Any]) -> dict[str, Any]:
-    """The options of a rerun. changes: of CHANGEABLE alone. Raises BadConfig naming the field."""
+def options_for(
+    session: TranscriptionSession, changes: dict[str, Any], offered: Sequence[RivaModel] = ()
+) -> dict[str, Any]:
+    """The options of a rerun. changes: of CHANGEABLE alone. offered: the recogniser's models, none if it does not say.
+
+    Raises BadConfig naming the field.
+    """
     kept = {name: value for name, value in session.options_asked.items() if name not in NOT_TAKEN_OVER}
     options = {**kept, "title": session.title, **changes}
-    parse_config(options_of_file(options), prefix="")
+    check_offered(offered, parse_config(options_of_file(options), prefix=""))
     return {**options, "keep_audio": False}
 
 
 def ask_rerun(
-    session: TranscriptionSession, principal: Principal, changes: dict[str, Any], *, max_jobs: int
+    session: TranscriptionSession,
+    principal: Principal,
+    changes: dict[str, Any],
+    *,
+    max_jobs: int,
+    offered: Sequence[RivaModel] = (),
 ) -> FileJob:
     """Have the recording of a session heard once more, for whoever asks.
 
-    Raises BadConfig, NotFound where there is no recording, SessionTaken while the session has not ended, TooFast where
-    they have too many jobs.
+    Raises BadConfig, NotFound where there is no recording, SessionTaken while the session has not ended, and
+    once it is being deleted, TooFast where they have too many jobs.
     """
     if not session.has_ended:
         raise SessionTaken(_("The session has not ended. Run it again afterwards."), reason="session_live")
     recording = SessionRecording.objects.filter(session=session).first()
     if recording is None or not recording.is_kept:
         raise NotFound(_("There is no recording of this session that could be heard again."), reason="no_audio")
-    options = options_for(session, changes)
+    options = options_for(session, changes, offered)
     with transaction.atomic():
+        # A deletion begins under the same lock, and takes along the reruns that there are then.
+        row = TranscriptionSession.objects.select_for_update().filter(pk=session.pk).first()
+        if row is None or Tombstone.objects.filter(session_key=session.pk, finished_at=None).exists():
+            raise SessionTaken(_("This session is being deleted."), reason="session_deleted")
         job_store.check_room(principal, max_jobs)
         job = FileJob.objects.create(
             public_id=new_session_id(),

@@ -12,8 +12,12 @@ from transcription.errors import BadConfig
 from transcription.models import TranscriptionSession
 from transcription.options import MAX_SHORT_CHARACTERS
 from transcription.reruns.asking import options_for
+from transcription.reruns.offering import languages_of
+from transcription.riva.offer import RivaModel
 
 MAX_PHRASES_CHARACTERS = 10_000
+# Which field of the form an option comes from.
+FIELD_OF = {"language": "language", "model": "model", "speech_contexts": "phrases", "endpointing": "stop_history"}
 
 
 class RerunForm(forms.Form):
@@ -40,7 +44,7 @@ class RerunForm(forms.Form):
         help_text=_("Empty: as the recogniser does it."),
     )
 
-    def __init__(self, session: TranscriptionSession, offered: Sequence[str], data: Any = None) -> None:
+    def __init__(self, session: TranscriptionSession, offered: Sequence[RivaModel], data: Any = None) -> None:
         contexts = session.options_asked.get("speech_contexts") or []
         initial = {
             "language": session.language,
@@ -51,16 +55,21 @@ class RerunForm(forms.Form):
         }
         super().__init__(data, initial=initial)
         self._session = session
-        languages = sorted({*offered, session.language})
-        self.fields["language"].widget = forms.Select(choices=[(each, each) for each in languages])
+        self._offered = offered
+        languages = sorted(languages_of(offered) or {session.language})
+        chosen = [] if session.language in languages else [(session.language, session.language)]
+        self.fields["language"].widget = forms.Select(choices=[*chosen, *((each, each) for each in languages)])
+        if offered:
+            names = sorted({model.name for model in offered} | {initial["model"]} - {""})
+            self.fields["model"].widget = forms.Select(choices=[("", _("Any")), *((name, name) for name in names)])
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if not self.errors:
             try:
-                options_for(self._session, self.changes())
+                options_for(self._session, self.changes(), self._offered)
             except BadConfig as error:
-                self.add_error(None, error.message)
+                self.add_error(FIELD_OF.get((error.field or "").partition(".")[0]), error.message)
         return cleaned
 
     def changes(self) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from transcription.errors import NotFound, SessionTaken, TooFast
 from transcription.files.models import FileJob
 from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
-from transcription.pages.views import offered_languages, page
+from transcription.pages.views import page
 from transcription.recording.models import SessionRecording
 from transcription.reruns.asking import ask_rerun, get_rerun, reruns_of
 from transcription.reruns.forms import RerunForm
+from transcription.reruns.offering import offered_models
 from transcription.reruns.reading import compare_rates, compare_sessions
+from transcription.riva.offer import RivaModel
 
 # Reading two whole transcripts for each; of older ones the page of the comparison says it.
 MAX_RATED = 10
@@ -30,21 +32,24 @@ MAX_RATED = 10
 
 @require_http_methods(["GET", "POST"])
 async def session_again(request: HttpRequest, public_id: str) -> HttpResponseBase:
-    languages = await offered_languages()
-    return await sync_to_async(_session_again)(request, public_id, languages)
+    offered = await offered_models()
+    return await sync_to_async(_session_again)(request, public_id, offered)
 
 
 @page
-def _session_again(request: HttpRequest, principal: Principal, public_id: str, languages: list[str]) -> HttpResponse:
+def _session_again(
+    request: HttpRequest, principal: Principal, public_id: str, offered: list[RivaModel]
+) -> HttpResponse:
     session = access.get_session(public_id, principal, access.visible_sessions(principal))
     recording = SessionRecording.objects.filter(session=session).first()
     may_run = recording is not None and recording.is_kept and access.may_listen(principal, session)
-    form = RerunForm(session, languages, request.POST if request.method == "POST" else None)
+    form = RerunForm(session, offered, request.POST if request.method == "POST" else None)
     if form.is_bound:
         access.get_session(public_id, principal, access.audible_sessions(principal))
         if form.is_valid():
             try:
-                ask_rerun(session, principal, form.changes(), max_jobs=get_config().max_file_jobs_per_owner)
+                max_jobs = get_config().max_file_jobs_per_owner
+                ask_rerun(session, principal, form.changes(), max_jobs=max_jobs, offered=offered)
             except (NotFound, SessionTaken, TooFast) as error:
                 messages.error(request, error.message)
             else:

@@ -39,6 +39,7 @@ from transcription.rest.schemas import ErrorAnswer, HealthAnswer, StartAnswer, S
 from transcription.rest.sessions import router as sessions
 from transcription.rest.tokens import router as tokens
 from transcription.rest.usage import router as usage
+from transcription.retention.api import router as protections
 from transcription.review.api import router as review
 from transcription.review.figures_api import router as review_figures
 from transcription.review.notes_api import router as notes
@@ -136,7 +137,7 @@ def _start_answer(request: HttpRequest, session_id: str) -> StartAnswer:
 # The other operations, a router for each kind of object.
 for router in (
     sessions, reruns, recordings, file_jobs, export, models, tokens, usage, webhooks, asyncapi, review, review_figures,
-    notes,
+    notes, protections,
 ):  # fmt: skip
     api.add_router("", router)
 

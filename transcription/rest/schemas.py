@@ -178,6 +178,18 @@ class Cursor(NamedTuple):
         return older_than(self.created_at, self.pk)
 
 
+class ProtectionAnswer(Schema):
+    """Why a session cannot be deleted. by: the name of who protected it, as it was then."""
+
+    reason: str
+    by: str
+    since: datetime
+
+    @classmethod
+    def of(cls, protection: Any) -> Self:
+        return cls(reason=protection.reason, by=protection.protected_by, since=protection.protected_at)
+
+
 class SessionAnswer(Schema):
     """A session's facts. owner and api_key are names; config is as applied, or as asked until it has started."""
 
@@ -207,16 +219,19 @@ class SessionAnswer(Schema):
     first_interim_ms: int | None
     final_lag_p50_ms: int | None
     final_lag_p95_ms: int | None
+    protection: ProtectionAnswer | None = Field(description="Why nothing and nobody may delete it; null: it may go")
 
     @classmethod
     def of(cls, session: TranscriptionSession) -> Self:
         """The facts of a session whose owner and key are at hand."""
+        protection = getattr(session, "protection", None)
         return cls(
             session_id=session.public_id,
             owner=session.owner.get_username() if session.owner else None,
             api_key=session.api_key.name if session.api_key else None,
             config=session.options_applied or session.options_asked,
             recording=recording_state(session),
+            protection=ProtectionAnswer.of(protection) if protection is not None else None,
             **{name: getattr(session, name) for name in cls.model_fields if name not in _RENAMED},
         )
 
@@ -307,7 +322,7 @@ class StopAnswer(Schema):
         )
 
 
-_RENAMED = frozenset({"session_id", "owner", "api_key", "config", "recording"})
+_RENAMED = frozenset({"session_id", "owner", "api_key", "config", "recording", "protection"})
 
 
 class SessionPage(Schema):

@@ -68,11 +68,12 @@ class RetentionRuleAdmin(admin.ModelAdmin):
                 "sessions": taken.sessions,
                 "seconds": taken.audio_ms // 1000,
             }
-        return _("%(sessions)d sessions, %(segments)d segments, %(seconds)d s of audio") % {
-            "sessions": taken.sessions,
-            "segments": taken.segments,
-            "seconds": taken.audio_ms // 1000,
-        }
+        counts = {"sessions": taken.sessions, "segments": taken.segments, "seconds": taken.audio_ms // 1000}
+        text = _("%(sessions)d sessions, %(segments)d segments, %(seconds)d s of audio") % counts
+        if taken.reruns:
+            also = _("%(count)d of them are reruns of others, which go along") % {"count": taken.reruns}
+            text = f"{text}; {also}"
+        return text
 
     def save_model(self, request: HttpRequest, obj: RetentionRule, form: ModelForm[Any], change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -88,11 +89,17 @@ class RetentionRuleAdmin(admin.ModelAdmin):
 @admin.register(Tombstone)
 class TombstoneAdmin(CappedListMixin, admin.ModelAdmin):
     list_display = (
-        "short_id", "by", "length", "segments", "audio_files", "shown_began", "shown_finished", "shown_scrubbed",
+        "short_id", "by", "length", "segments", "reruns", "audio_files", "shown_began", "shown_finished",
+        "shown_scrubbed",
+    )  # fmt: skip
+    fields = (
+        "public_id", "rerun_of", "deleted_by", "rule", "created_at", "started_at", "ended_at", "audio_ms", "segments",
+        "versions", "deliveries", "reruns", "audio_files", "audio_file_bytes", "shown_rows", "began_at", "finished_at",
+        "scrubbed_at",
     )  # fmt: skip
     list_filter = (("finished_at", admin.EmptyFieldListFilter), "rule")
-    search_fields = ("=public_id",)
-    search_help_text = gettext_lazy("The whole id of a session")
+    search_fields = ("=public_id", "=rerun_of")
+    search_help_text = gettext_lazy("The whole id of a session; finds its reruns too")
     date_hierarchy = "began_at"
     ordering = ("-began_at", "-id")
     sortable_by = ()
@@ -121,6 +128,10 @@ class TombstoneAdmin(CappedListMixin, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("audio heard"))
     def length(self, stone: Tombstone) -> str:
         return format_duration(stone.audio_ms)
+
+    @admin.display(description=gettext_lazy("rows of each table"))
+    def shown_rows(self, stone: Tombstone) -> str:
+        return ", ".join(f"{name}: {count}" for name, count in sorted(stone.rows.items())) or "-"
 
     @admin.display(description=gettext_lazy("deletion began"))
     def shown_began(self, stone: Tombstone) -> str | None:

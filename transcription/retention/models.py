@@ -65,6 +65,7 @@ class Protection(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("protected by"), null=True, related_name="+"
     )
+    api_key = models.ForeignKey(ApiKey, models.SET_NULL, verbose_name=_("protected with"), null=True, related_name="+")
     protected_by = models.CharField(_("name"), max_length=150, blank=True)
     protected_at = models.DateTimeField(_("since"), default=timezone.now)
 
@@ -82,8 +83,10 @@ class Tombstone(models.Model):
     """What is left of a session that was deleted: times and counts, nothing that was said.
 
     Noted before the first piece goes, so that a deletion which is cut short is seen and finished. session_key: of the
-    row, until it is gone. finished_at: from when on a look at every table found nothing of it. scrubbed_at: from
-    when on its words are neither in the search index's old parts nor in free pages of SQLite's file.
+    row, until it is gone. reruns: how many sessions went with it; each has a tombstone of its own, whose rerun_of is
+    the id of this one. rows: how many went of each model, its own row left out. finished_at: from when on a look at
+    every table found nothing of it. scrubbed_at: from when on its words are neither in the search index's old parts nor
+    in free pages of SQLite's file.
     """
 
     session_key = models.BigIntegerField(null=True, editable=False)
@@ -96,6 +99,9 @@ class Tombstone(models.Model):
     audio_ms = models.PositiveBigIntegerField(_("audio heard (ms)"), default=0)
     segments = models.PositiveIntegerField(_("segments"), default=0)
     versions = models.PositiveIntegerField(_("versions in the history"), default=0)
+    reruns = models.PositiveIntegerField(_("sessions of reruns that went along"), default=0)
+    rerun_of = models.CharField(_("rerun of"), max_length=64, blank=True, db_index=True)
+    rows = models.JSONField(_("rows of each table"), default=dict)
     deliveries = models.PositiveIntegerField(_("webhook deliveries"), default=0)
     audio_files = models.PositiveIntegerField(_("audio files"), default=0)
     audio_file_bytes = models.PositiveBigIntegerField(_("audio files (bytes)"), default=0)

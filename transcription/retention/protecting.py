@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from transcription.access import Who, may_unprotect
 from transcription.audit.actors import current_actor
 from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
-from transcription.errors import BadConfig, SessionTaken
+from transcription.errors import BadConfig, NotAllowed, SessionTaken
 from transcription.models import TranscriptionSession
 from transcription.options import clean_text
 from transcription.retention.models import MAX_REASON_CHARACTERS, Protection, Tombstone
@@ -39,19 +40,28 @@ def protect(session: TranscriptionSession, reason: str) -> Protection:
             raise SessionTaken(_("This session was never started."), reason="session_not_started")
         protection, is_new = Protection.objects.get_or_create(
             session=row,
-            defaults={"reason": reason, "user_id": actor.user_id, "protected_by": actor.label[:150]},
+            defaults={
+                "reason": reason,
+                "user_id": actor.user_id,
+                "api_key_id": actor.key_id,
+                "protected_by": actor.label[:150],
+            },
         )
         if is_new:
             record(What.PROTECTED, row, reason=reason)
     return protection
 
 
-def unprotect(session: TranscriptionSession) -> bool:
-    """Let a session be deleted again. Returns whether it was protected."""
+def unprotect(session: TranscriptionSession, who: Who) -> bool:
+    """Let a session be deleted again. Returns whether it was protected. Raises NotAllowed unless they may end that."""
     with transaction.atomic():
         protection = Protection.objects.select_for_update().filter(session_id=session.pk).first()
         if protection is None:
             return False
+        if not may_unprotect(who, protection):
+            raise NotAllowed(
+                _("Only who protected this session, or somebody who looks after protections, may end that.")
+            )
         record(What.UNPROTECTED, session, reason=protection.reason, protected_by=protection.protected_by)
         protection.delete()
     return True

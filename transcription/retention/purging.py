@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import Now
 
 from speechsite.config import Config
@@ -18,6 +18,7 @@ from transcription.errors import SessionTaken
 from transcription.models import TranscriptionSession
 from transcription.recording.parts import PartFolder
 from transcription.recording.store import delete_audio
+from transcription.retention.along import reruns_along
 from transcription.retention.models import RetentionRule, Tombstone
 from transcription.retention.rules import expired
 from transcription.services import delete_session, finish_deletion
@@ -32,11 +33,15 @@ MAX_EVENT_PIECES = 20
 
 @dataclass(slots=True)
 class Taken:
-    """What one rule takes, or would. audio_only: the sessions themselves stay."""
+    """What one rule takes, or would. audio_only: the sessions themselves stay.
+
+    reruns: how many of the sessions go only since what they heard again does.
+    """
 
     rule: str
     audio_only: bool
     sessions: int = 0
+    reruns: int = 0
     segments: int = 0
     audio_ms: int = 0
 
@@ -67,10 +72,17 @@ def foresee(rules: Sequence[RetentionRule]) -> list[Taken]:
 def _foresee(rule: RetentionRule) -> Taken:
     sessions = expired(rule).order_by()
     # What the rows of sessions say: to count segments would read a large part of the largest table.
-    found = sessions.aggregate(number=Count("pk"), segments=Sum("segment_count"), audio_ms=Sum("audio_ms"))
-    audio_only = rule.takes == RetentionRule.Takes.AUDIO
-    segments = 0 if audio_only else found["segments"] or 0
-    return Taken(rule.name, audio_only, found["number"], segments, found["audio_ms"] or 0)
+    found = _sum(sessions)
+    if rule.takes == RetentionRule.Takes.AUDIO:
+        return Taken(rule.name, audio_only=True, sessions=found["number"], audio_ms=found["audio_ms"])
+    along = _sum(reruns_along(sessions))
+    both = {name: found[name] + along[name] for name in found}
+    return Taken(rule.name, False, both["number"], along["number"], both["segments"], both["audio_ms"])
+
+
+def _sum(sessions: QuerySet[TranscriptionSession]) -> dict[str, int]:
+    sums = sessions.aggregate(number=Count("pk"), segments=Sum("segment_count"), audio_ms=Sum("audio_ms"))
+    return {name: value or 0 for name, value in sums.items()}
 
 
 def purge(rules: Sequence[RetentionRule], config: Config, deadline: Deadline = FOREVER) -> tuple[list[Taken], bool]:
@@ -104,27 +116,32 @@ def _purge(rule: RetentionRule, config: Config, done: Taken, deadline: Deadline)
                 return False
             # Once a round: what cannot go now must not be met for ever.
             passed.append(session.pk)
-            if _take(session, config, audio_only=done.audio_only):
-                done.sessions += 1
-                done.segments += 0 if done.audio_only else session.segment_count
-                done.audio_ms += session.audio_ms
+            if done.audio_only:
+                _take_audio(session, config, done)
+            else:
+                _take(session, done)
         passed = [key for key in passed if TranscriptionSession.objects.filter(pk=key).exists()]
 
 
-def _take(session: TranscriptionSession, config: Config, *, audio_only: bool) -> bool:
-    """Whether it went. It may have been protected, or taken by somebody else, meanwhile."""
-    if not audio_only:
-        try:
-            delete_session(session)
-        except SessionTaken:
-            return False
-        return True
+def _take(session: TranscriptionSession, done: Taken) -> None:
+    """It may have been protected, be run again, or be taken by somebody else, meanwhile."""
+    try:
+        stones = delete_session(session)
+    except SessionTaken:
+        return
+    done.sessions += len(stones)
+    done.reruns += sum(bool(stone.rerun_of) for stone in stones)
+    done.segments += sum(stone.segments for stone in stones)
+    done.audio_ms += sum(stone.audio_ms for stone in stones)
+
+
+def _take_audio(session: TranscriptionSession, config: Config, done: Taken) -> None:
     recording = session.recording
     size_bytes = recording.size_bytes
-    if not delete_audio(recording, PartFolder.of(config), "retention"):
-        return False
-    record(AuditEvent.What.DELETED_AUDIO, session, bytes=size_bytes, audio_s=session.audio_ms // 1000)
-    return True
+    if delete_audio(recording, PartFolder.of(config), "retention"):
+        record(AuditEvent.What.DELETED_AUDIO, session, bytes=size_bytes, audio_s=session.audio_ms // 1000)
+        done.sessions += 1
+        done.audio_ms += session.audio_ms
 
 
 def finish_cut_short() -> int:

@@ -9,6 +9,7 @@ from django.db.models.functions import Coalesce, Now
 
 from speechsite.config import Config
 from transcription.models import TranscriptionSession
+from transcription.retention.along import has_protected_rerun
 from transcription.retention.models import RetentionRule
 from transcription.search.metadata_index import has_pair
 
@@ -28,12 +29,16 @@ def standing_rules(config: Config) -> list[RetentionRule]:
 def expired(rule: RetentionRule) -> QuerySet[TranscriptionSession]:
     """Sessions that a rule takes now, the oldest first. Neither protected ones nor any that has not ended."""
     before = Now() - timedelta(days=rule.after_days)
-    found = TranscriptionSession.objects.filter(
-        # No session ends before it is made; this one has an index.
-        state__in=ENDED,
-        created_at__lt=before,
-        protection=None,
-    ).alias(end=Coalesce(F("ended_at"), F("created_at")))
+    found = (
+        TranscriptionSession.objects.filter(
+            # No session ends before it is made; this one has an index.
+            state__in=ENDED,
+            created_at__lt=before,
+            protection=None,
+        )
+        .exclude(has_protected_rerun())
+        .alias(end=Coalesce(F("ended_at"), F("created_at")))
+    )
     found = found.filter(end__lt=before)
     if rule.language:
         found = found.filter(language__iexact=rule.language)

@@ -13,18 +13,21 @@ from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import folder_name
 from transcription.retention.models import Tombstone
-from transcription.retention.traces import leftovers
-from transcription.webhooks.models import WebhookDelivery
+from transcription.retention.traces import leftovers, rows_of
 
 
-def begin(session: TranscriptionSession) -> Tombstone:
-    """Note what is about to go. Within the transaction that locks the row; beginning again finds the first note."""
+def begin(session: TranscriptionSession, *, reruns: int = 0, rerun_of: str = "") -> Tombstone:
+    """Note what is about to go. Within the transaction that locks the row; beginning again finds the first note.
+
+    reruns: sessions that go along. rerun_of: the id of the one with which it goes.
+    """
     begun = Tombstone.objects.filter(session_key=session.pk, finished_at=None).first()
     if begun is not None:
         return begun
     actor = current_actor()
     counts = count_of(session)
-    record(AuditEvent.What.DELETED, session, audio_s=session.audio_ms // 1000, segments=counts["segments"])
+    facts = {"audio_s": session.audio_ms // 1000, "segments": counts["segments"]}
+    record(AuditEvent.What.DELETED, session, facts, reruns=reruns or None, rerun_of=rerun_of)
     return Tombstone.objects.create(
         session_key=session.pk,
         public_id=session.public_id,
@@ -34,18 +37,22 @@ def begin(session: TranscriptionSession) -> Tombstone:
         started_at=session.started_at,
         ended_at=session.ended_at or session.detached_at,
         audio_ms=session.audio_ms,
+        reruns=reruns,
+        rerun_of=rerun_of,
         began_at=Now(),
         **counts,
     )
 
 
-def count_of(session: TranscriptionSession) -> dict[str, int]:
+def count_of(session: TranscriptionSession) -> dict[str, Any]:
     """What a deletion takes along, as a tombstone has it."""
+    rows = rows_of(session.pk)
     recording = SessionRecording.objects.filter(session_id=session.pk, deleted_at=None).defer("peaks").first()
     return {
-        "segments": session.segments.count(),
+        "rows": rows,
+        "segments": rows.get("transcriptsegment", 0),
         "versions": TranscriptSegment.history.filter(session_id=session.pk).count(),
-        "deliveries": WebhookDelivery.objects.filter(session_id=session.pk).count(),
+        "deliveries": rows.get("webhookdelivery", 0),
         "audio_files": int(recording is not None),
         "audio_file_bytes": recording.size_bytes if recording is not None else 0,
     }

@@ -9,10 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from transcription import access
-from transcription.errors import BadConfig, NotAllowed, SessionTaken
+from transcription.errors import BadConfig, SessionTaken
 from transcription.identity.principals import Principal
 from transcription.pages.views import page
-from transcription.retention.models import Protection
 from transcription.retention.protecting import protect, unprotect
 
 
@@ -33,9 +32,6 @@ def session_protect(request: HttpRequest, principal: Principal, public_id: str) 
 @page
 def session_unprotect(request: HttpRequest, principal: Principal, public_id: str) -> HttpResponse:
     found = access.get_session(public_id, principal)
-    protection = Protection.objects.filter(session_id=found.pk).first()
-    if protection is not None and not access.may_unprotect(principal, protection):
-        raise NotAllowed(_("Only who protected this session, or somebody who looks after protections, may end that."))
-    unprotect(found)
+    unprotect(found, principal)
     messages.success(request, _("The session is not protected any more."))
     return redirect("session", public_id=public_id)

@@ -22,7 +22,7 @@ HITS_PER_SESSION = 3
 # Of a transcript, on one page of it: what a browser shows with ease.
 SEGMENTS_PER_PART = 1000
 # What a list tells of a session besides its own row.
-FACTS = ("owner", "api_key__owner", "recording")
+FACTS = ("owner", "api_key__owner", "recording", "protection")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,14 @@ def test_a_dry_run_tells_in_words_and_in_json_and_deletes_nothing() -> None:
         "--older-than: 1 sessions would go, 2 segments, 4 s of audio\n"
     )
     (told,) = json.loads(run("purge_expired", "--older-than", "4w", "--dry-run", "--json"))
-    assert told == {"rule": "--older-than", "audio_only": False, "sessions": 1, "segments": 2, "audio_ms": 4000}
+    assert told == {
+        "rule": "--older-than",
+        "audio_only": False,
+        "sessions": 1,
+        "reruns": 0,
+        "segments": 2,
+        "audio_ms": 4000,
+    }
     assert TranscriptionSession.objects.count() == 1
 
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from speechsite.config import get_config
+from transcription.audit.models import AuditEvent
 from transcription.daily.counting import count_some
 from transcription.errors import BadConfig, NotFound, SessionTaken, TooFast
 from transcription.files.models import RERUN_DIALECT, FileJob
 from transcription.models import DailyNumbers, TranscriptionSession, TranscriptSegment
 from transcription.recording.models import SessionRecording
 from transcription.reruns.asking import ask_rerun
+from transcription.reruns.forms import RerunForm
+from transcription.retention import tombstones
+from transcription.retention.models import RetentionRule, Tombstone
+from transcription.retention.protecting import protect
+from transcription.retention.purging import foresee, purge
+from transcription.riva.offer import RivaModel
 from transcription.services import delete_session
 from transcription.tests.rows import make_session, make_user, principal_of
 
@@ -68,14 +78,125 @@ def test_what_cannot_be_heard_again_is_refused() -> None:
         ask_rerun(recorded("one", owner=anna), who, {}, max_jobs=0)
 
 
-def test_jobs_of_reruns_go_with_the_original_and_their_sessions_stay() -> None:
+def test_reruns_go_with_the_original_whosever_they_are_and_each_leaves_its_tombstone() -> None:
+    anna, ben = make_user(), make_user()
+    session = recorded("one", owner=anna)
+    done, waiting = rerun(session, ben, "won", "two"), ask_rerun(session, principal_of(anna), {}, max_jobs=10)
+    stones = delete_session(session)
+    assert not FileJob.objects.exists()
+    assert not TranscriptionSession.objects.exists()
+    assert [(stone.public_id, stone.rerun_of, stone.reruns, stone.segments) for stone in stones] == [
+        (done.public_id, session.public_id, 0, 2),
+        (session.public_id, "", 1, 1),
+    ]
+    assert all(stone.finished_at is not None for stone in Tombstone.objects.all())
+    assert stones[1].rows["filejob"] == 2
+    assert waiting.session is None
+    noted = AuditEvent.objects.get(what="deleted", object_id=done.public_id)
+    assert noted.details["rerun_of"] == session.public_id
+
+
+def test_a_rerun_that_is_deleted_leaves_its_original() -> None:
     anna = make_user()
     session = recorded("one", owner=anna)
     job = rerun(session, anna, "won")
+    assert job.session is not None
+    delete_session(job.session)
+    assert TranscriptionSession.objects.get() == session
+
+
+def test_a_rerun_that_is_not_tied_to_its_original_yet_goes_as_well() -> None:
+    """A process was killed between making the session and tying it."""
+    anna = make_user()
+    session = recorded("one", owner=anna)
+    job = ask_rerun(session, principal_of(anna), {}, max_jobs=10)
+    make_session("won", public_id=job.public_id, owner=anna, state=State.DETACHED)
     delete_session(session)
+    assert not TranscriptionSession.objects.exists()
+
+
+@pytest.mark.parametrize("why", ["at work", "live", "protected"])
+def test_a_rerun_that_may_not_go_keeps_its_original(why: str) -> None:
+    anna = make_user()
+    session = recorded("one", owner=anna, ended_at=timezone.now() - timedelta(days=40))
+    session_before = TranscriptionSession.objects.filter(pk=session.pk)
+    session_before.update(created_at=timezone.now() - timedelta(days=40))
+    if why == "at work":
+        job = ask_rerun(session, principal_of(anna), {}, max_jobs=10)
+        FileJob.objects.filter(pk=job.pk).update(lease_until=timezone.now() + timedelta(minutes=1), state="running")
+    else:
+        again = rerun(session, anna, "won").session
+        assert again is not None
+        if why == "live":
+            TranscriptionSession.objects.filter(pk=again.pk).update(state=State.LIVE)
+        else:
+            protect(again, "court order 7")
+    reason = "session_protected" if why == "protected" else "rerun_running"
+    with pytest.raises(SessionTaken) as refused:
+        delete_session(session)
+    assert refused.value.reason == reason
+    assert client_of(anna).delete(f"/api/v1/sessions/{session.public_id}").json()["reason"] == reason
+    (done,), _is_all = purge([RetentionRule.objects.create(name="thirty", after_days=30)], get_config())
+    assert done.sessions == 0
+    assert session.segments.count() == 1
+
+
+def test_a_dry_run_and_a_purge_count_reruns_alike() -> None:
+    anna = make_user()
+    session = recorded("one", owner=anna)
+    rerun(session, anna, "won", "two")
+    TranscriptionSession.objects.filter(pk=session.pk).update(created_at=timezone.now() - timedelta(days=40))
+    found = [RetentionRule.objects.create(name="thirty", after_days=30)]
+    foreseen, (done,) = foresee(found), purge(found, get_config())[0]
+    assert foreseen == [done]
+    assert (done.sessions, done.reruns, done.segments, done.audio_ms) == (2, 1, 3, 6000)
+    assert not TranscriptionSession.objects.exists()
+
+
+def test_nothing_is_run_again_once_its_deletion_has_begun() -> None:
+    anna = make_user()
+    session = recorded("one", owner=anna)
+    tombstones.begin(session)
+    with pytest.raises(SessionTaken) as refused:
+        ask_rerun(session, principal_of(anna), {}, max_jobs=10)
+    assert refused.value.reason == "session_deleted"
+
+
+MODELS = (RivaModel("small", ("en-US", "de-DE")), RivaModel("large", ("en-US",)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"model": "huge"}, "model", "large, small"),
+        ({"language": "fr-FR"}, "language", "de-DE, en-US"),
+        ({"model": "large", "language": "de-DE"}, "language", "en-US"),
+        ({"endpointing": {"stop_threshold": 2}}, "endpointing.stop_threshold", "1"),
+        ({"speech_contexts": [{"phrases": ["Ipswich"], "boost": 101}]}, "speech_contexts.0.boost", "100"),
+    ],
+)
+def test_what_the_recogniser_does_not_have_is_refused_when_it_is_asked_for(
+    changes: dict[str, Any], field: str, words: str
+) -> None:
+    anna = make_user()
+    session = recorded("one", owner=anna, options_asked={"language": "en-US"})
+    with pytest.raises(BadConfig, match=words) as refused:
+        ask_rerun(session, principal_of(anna), changes, max_jobs=10, offered=MODELS)
+    assert refused.value.field == field
     assert not FileJob.objects.exists()
-    assert TranscriptionSession.objects.get().public_id == job.public_id
-    assert TranscriptionSession.objects.get().rerun_of is None
+    job = ask_rerun(session, principal_of(anna), {"model": "small", "language": "de-DE"}, max_jobs=10, offered=MODELS)
+    assert job.options["model"] == "small"
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [({"model": "large", "language": "de-DE"}, "language"), ({"phrases": "x" * 201}, "phrases")],
+)
+def test_the_form_says_at_the_field_what_is_wrong(data: dict[str, str], field: str) -> None:
+    form = RerunForm(recorded("one", owner=make_user()), MODELS, {"language": "en-US", "boost": "20"} | data)
+    assert not form.is_valid()
+    assert list(form.errors) == [field]
+    assert [value for value, _label in form.fields["model"].widget.choices] == ["", "large", "small"]
 
 
 def test_a_rerun_is_not_counted_into_the_numbers_of_days() -> None:

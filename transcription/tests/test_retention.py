@@ -19,7 +19,7 @@ from speechsite.config import get_config
 from transcription import services
 from transcription.audit.actors import acting, command
 from transcription.audit.models import AuditEvent
-from transcription.errors import BadConfig, SessionTaken
+from transcription.errors import BadConfig, NotAllowed, SessionTaken
 from transcription.files.models import FileJob
 from transcription.models import ApiKey, TranscriptionSession, TranscriptSegment
 from transcription.recording.models import SessionRecording
@@ -127,7 +127,9 @@ def test_what_is_protected_no_rule_takes_and_no_person_deletes() -> None:
     with pytest.raises(ProtectedError):
         TranscriptionSession.objects.filter(pk=session.pk).delete()
     assert session.segments.count() == 2
-    assert unprotect(session)
+    with pytest.raises(NotAllowed):
+        unprotect(session, make_user())
+    assert unprotect(session, make_user(is_superuser=True))
     services.delete_session(session)
     assert not TranscriptionSession.objects.exists()
 
@@ -136,7 +138,7 @@ def test_protecting_is_noted_with_who_and_why() -> None:
     session = ended(1)
     with acting(command("hold")):
         protect(session, "  court\norder 7 ")
-        unprotect(session)
+        unprotect(session, make_user(is_superuser=True))
     began, over = AuditEvent.objects.filter(what__in=("protected", "unprotected")).order_by("pk")
     assert (began.actor, began.details["reason"]) == ("hold", "court order 7")
     assert over.details == {"reason": "court order 7", "protected_by": "hold"}
@@ -223,7 +225,18 @@ def test_nothing_of_a_session_is_left_in_any_table() -> None:
     # SQLite's index notes that a row is gone and keeps its words for a while; see the next test.
     assert [table for table in rows_with_the_marker() if not table.endswith("_search_data")] == []
     assert leftovers(session.pk) == {}
-    assert Tombstone.objects.get().versions == 1
+    stone = Tombstone.objects.get()
+    assert (stone.versions, stone.deliveries) == (1, 1)
+    # What is counted is found through the models, as what is deleted is.
+    assert stone.rows == {
+        "transcriptsegment": session.segment_count,
+        "historicaltranscriptsegment": 1,
+        "webhookdelivery": 1,
+        "filejob": 1,
+        "reviewpassage": 1,
+        "reviewchange": 1,
+        "sessionnote": 1,
+    }
 
 
 def files_with_the_marker(*folders: Path) -> list[Path]:

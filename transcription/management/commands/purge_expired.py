@@ -83,4 +83,6 @@ class Command(BaseCommand):
         for one in taken:
             what = "audio of sessions" if one.audio_only else "sessions"
             segments = "" if one.audio_only else f", {one.segments} segments"
+            if one.reruns:
+                what += f" ({one.reruns} of them reruns of others)"
             self.stdout.write(f"{one.rule}: {one.sessions} {what} {verb}{segments}, {one.audio_ms // 1000} s of audio")
