@@ -36,7 +36,8 @@ class RivaPill {
 
   show(tone, text) {
     this.element.dataset.tone = tone;
-    this.element.textContent = text;
+    this.element.title = text;
+    this.element.querySelector("span").textContent = text;
   }
 }
 
