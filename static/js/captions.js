@@ -4,7 +4,7 @@
  */
 
 import { countWords, formatDuration } from "./format.js";
-import { interpolate, ngettext } from "./i18n.js";
+import { gettext, interpolate, ngettext } from "./i18n.js";
 
 const NEAR_END_PX = 48;
 
@@ -112,7 +112,7 @@ export class Captions {
     if (!this.jump) return;
     this.jump.hidden = this.isFollowing;
     const count = this.unseen;
-    const label = ngettext("Jump to live (%(count)s new line)", "Jump to live (%(count)s new lines)", count);
+    const label = count ? ngettext("Jump to live (%(count)s new line)", "Jump to live (%(count)s new lines)", count) : gettext("Jump to live");
     this.jump.querySelector("span").textContent = interpolate(label, { count });
   }
 }

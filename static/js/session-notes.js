@@ -3,7 +3,8 @@
 import { formatDuration } from "./format.js";
 import { gettext } from "./i18n.js";
 
-const EVERY_MS = 15_000;
+/** Others mark the same session; theirs are asked for. */
+const EVERY_MS = 5000;
 const TIMEOUT_MS = 10_000;
 
 export class SessionNotes {
