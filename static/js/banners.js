@@ -1,9 +1,9 @@
 /** Notices above a list, one for each thing that is the matter. */
 
 export class Banners {
-  /** box: where they stand. announce(text): tells screen readers of a new one. */
-  constructor(box, announce) {
-    Object.assign(this, { box, announce });
+  /** box: where they stand. template: of one, with a <span> and an <a>. announce(text): tells screen readers of a new one. */
+  constructor(box, template, announce) {
+    Object.assign(this, { box, template, announce });
     this.banners = new Map(); // about -> element
   }
 
@@ -20,18 +20,18 @@ export class Banners {
     if (isNew) this.announce(text);
   }
 
+  has(about) {
+    return this.banners.has(about);
+  }
+
   hide(about) {
     this.banners.get(about)?.remove();
     this.banners.delete(about);
   }
 
   _add(about) {
-    const banner = document.createElement("div");
-    banner.className = "notice";
+    const banner = this.template.content.firstElementChild.cloneNode(true);
     banner.dataset.about = about;
-    const line = document.createElement("p");
-    line.append(document.createElement("span"), " ", document.createElement("a"));
-    banner.append(line);
     this.banners.set(about, banner);
     this.box.append(banner);
     return banner;

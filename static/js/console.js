@@ -19,6 +19,8 @@ const HEALTH_EVERY_MS = 5000;
 /** The server sends numbers every two seconds, whatever else happens. */
 const SILENCE_MS = 12_000;
 const SKELETON_MS = 1000;
+/** A process that is being ended has sent this page elsewhere: its word counts for so long, whatever the next one says. */
+const SENT_AWAY_MS = 15_000;
 
 class Console {
   constructor(root) {
@@ -26,12 +28,12 @@ class Console {
     this.find = (name) => root.querySelector(`[data-${name}]`);
     const { limits, kpis, user_id: userId } = JSON.parse(document.getElementById("console-facts").textContent);
     this.socket = new LiveSocket(root.dataset.socketPath, { silenceMs: SILENCE_MS });
-    this.banners = new Banners(this.find("banners"), (text) => this.announce(text));
+    this.banners = new Banners(this.find("banners"), this.find("banner-template"), (text) => this.announce(text));
     this.numbers = new LiveNumbers(this.find("kpis"), limits, kpis);
     this.lastHour = new LastHour(this.find("last-hour"), { url: root.dataset.hourUrl, slowLatencyMs: limits.slowLatencyMs });
     this.inSight = new InSight({ onChange: () => this.tellInSight() });
     this.table = new LiveTable({
-      table: this.find("table"),
+      area: this.find("table-card"),
       body: this.find("rows"),
       template: this.find("row-template"),
       sessionUrl: (id) => `${root.dataset.sessionsUrl}${encodeURIComponent(id)}/`,
@@ -47,6 +49,7 @@ class Console {
     this.hasData = false;
     this.seq = null;
     this.wantsAll = null;
+    this.sentAwayAt = -Infinity;
   }
 
   connect() {
@@ -76,15 +79,21 @@ class Console {
     this.find("rows").addEventListener("keydown", (event) => {
       // Enter opens the row wherever shortcuts are on or off: it is what a focused row does.
       if (event.key === "Enter" && event.target.matches("tr")) this.openRow();
+      // Out of the table: what waited to be shown may then come.
+      if (event.key === "Escape") event.target.blur();
     });
     this.find("pause").addEventListener("click", () => this.togglePause());
     this.find("help-button").addEventListener("click", () => this.find("help").showModal());
-    this.find("new-rows").addEventListener("click", () => this.table.showWaiting());
+    this.find("new-rows").addEventListener("click", ({ detail }) => {
+      this.table.showWaiting();
+      // By keyboard: the button is gone, and who pressed it should not be nowhere.
+      if (detail === 0) this.table.focusFirst();
+    });
     this.find("clear").addEventListener("click", () => this.filterBar.clear());
     this.find("more-numbers").addEventListener("click", ({ currentTarget }) => {
       const isOpen = this.find("kpis").classList.toggle("is-open");
       currentTarget.setAttribute("aria-expanded", String(isOpen));
-      currentTarget.textContent = isOpen ? gettext("Fewer numbers and filters") : gettext("More numbers and filters");
+      currentTarget.querySelector("span").textContent = isOpen ? gettext("Fewer numbers and filters") : gettext("More numbers and filters");
     });
   }
 
@@ -110,12 +119,20 @@ class Console {
     if (message.kpis) this.showKpis(message.kpis);
     if (message.event === "snapshot") this.onSnapshot(message);
     else if (message.event === "delta") this.onDelta(message);
-    else if (message.event === "error") this.banners.show("error", "danger", message.message);
+    else if (message.event === "error") this.onError(message);
+  }
+
+  onError({ message, reason, retryable }) {
+    if (reason === "draining") {
+      this.sentAwayAt = Date.now();
+      if (!this.banners.has("draining")) this.showDraining(this.table.countStates().finishing ?? 0);
+    } else if (!retryable) this.banners.show("error", "danger", message); // else the connection says enough
   }
 
   onSnapshot({ sessions, seq }) {
     this.seq = seq;
     this.hasData = true;
+    this.banners.hide("error");
     this.endSkeleton();
     if (this.isPaused) this.held = { replace: true, rows: new Map(sessions.map((row) => [row.session_id, row])), ended: new Set() };
     else this.table.replace(sessions);
@@ -230,9 +247,11 @@ class Console {
 
   showWaiting() {
     const count = this.table.waiting.size;
-    const button = this.find("new-rows");
-    button.hidden = !count;
-    button.textContent = interpolate(ngettext("%(count)s new", "%(count)s new", count), { count });
+    const bar = this.find("new-rows-bar");
+    const text = interpolate(ngettext("%(count)s new", "%(count)s new", count), { count });
+    if (count && bar.hidden) this.announce(text);
+    bar.hidden = !count;
+    this.find("new-rows").textContent = text;
   }
 
   showLastEnded() {
@@ -258,7 +277,7 @@ class Console {
   /** count: sessions that are still finishing, or null where no process of the site is being ended. */
   showDraining(count) {
     if (count === null) {
-      this.banners.hide("draining");
+      if (Date.now() - this.sentAwayAt > SENT_AWAY_MS) this.banners.hide("draining");
       return;
     }
     const text = ngettext("This server is being updated; %(count)s session still finishing.", "This server is being updated; %(count)s sessions still finishing.", count);

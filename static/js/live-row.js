@@ -44,12 +44,13 @@ export class LiveRow {
   }
 
   _showSession() {
-    const { title, session_id: id, owner, language, error } = this.data;
+    const { title, session_id: id, owner, key, language, error } = this.data;
     const link = this.find("title");
     link.href = this.find("open").href = this.sessionUrl;
     this._text("title", title || shortenId(id));
+    link.title = this.name;
     link.classList.toggle("mono", !title);
-    this._text("about", [owner, sourceOfRow(this.data), language].filter(Boolean).join(" · "));
+    this._text("about", [key ? "" : owner, sourceOfRow(this.data), language].filter(Boolean).join(" · "));
     this._text("error", error ?? "");
     this.find("open").setAttribute("aria-label", `${gettext("Open")} ${this.name}`);
     this.find("stop")?.setAttribute("aria-label", `${gettext("Stop")} ${this.name}`);

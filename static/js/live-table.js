@@ -5,11 +5,12 @@ import { LiveRow } from "./live-row.js";
 
 export class LiveTable {
   /**
-   * onChange(): called whenever what is shown may have changed. sessionUrl(id): the session's page. inSight: an
-   * InSight that is told of the rows. limits: as of LiveRow. userId: who looks, or null.
+   * area: rows stand still while the pointer or the focus is in it; body: the rows, somewhere in it. onChange(): called
+   * whenever what is shown may have changed. sessionUrl(id): the session's page. inSight: an InSight that is told of the
+   * rows. limits: as of LiveRow. userId: who looks, or null.
    */
-  constructor({ table, body, template, sessionUrl, onChange, inSight, limits, userId = null }) {
-    Object.assign(this, { table, body, template, sessionUrl, onChange, inSight, limits, userId });
+  constructor({ area, body, template, sessionUrl, onChange, inSight, limits, userId = null }) {
+    Object.assign(this, { area, body, template, sessionUrl, onChange, inSight, limits, userId });
     this.rows = new Map();
     this.waiting = new Map(); // new sessions, while the pointer or focus is in the table
     this.filter = readFilter("");
@@ -19,9 +20,11 @@ export class LiveTable {
 
   connect() {
     this.body.addEventListener("focusin", (event) => this._activate(event.target.closest("tr")));
-    for (const name of ["pointerleave", "focusout"]) {
-      this.body.addEventListener(name, () => queueMicrotask(() => this._settle()));
-    }
+    this.area.addEventListener("pointerleave", () => queueMicrotask(() => this._settle()));
+    this.area.addEventListener("focusout", ({ relatedTarget }) => {
+      // From row to row the focus is nowhere for a moment.
+      if (!this.area.contains(relatedTarget)) queueMicrotask(() => this._settle());
+    });
   }
 
   /** Replaces everything. */
@@ -42,7 +45,7 @@ export class LiveTable {
   }
 
   get isInUse() {
-    return this.body.matches(":hover") || this.body.contains(document.activeElement);
+    return this.area.matches(":hover") || this.area.contains(document.activeElement);
   }
 
   get size() {
@@ -95,6 +98,10 @@ export class LiveTable {
     const at = elements.indexOf(this.active);
     const next = at < 0 || !this.body.contains(document.activeElement) ? (step > 0 ? 0 : elements.length - 1) : at + step;
     elements[Math.max(0, Math.min(elements.length - 1, next))]?.focus();
+  }
+
+  focusFirst() {
+    [...this.body.children].find((element) => !element.hidden)?.focus();
   }
 
   get activeRow() {
