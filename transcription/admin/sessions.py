@@ -19,6 +19,7 @@ from transcription import access, services
 from transcription.admin.display import console_address, segment_list_address
 from transcription.admin.filters import DialectFilter, ErrorFilter
 from transcription.admin.lists import MAX_FOUND, ROWS_PER_PAGE, CappedListMixin
+from transcription.admin.periods import with_whole_periods
 from transcription.admin.session_actions import SessionActions
 from transcription.admin.session_columns import SessionColumns
 from transcription.audit.recording import record_search, record_watching
@@ -99,7 +100,8 @@ class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions,
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TranscriptionSession]:
-        return access.listed_sessions(request.user).select_related("owner", "api_key", "worker")
+        listed = access.listed_sessions(request.user).select_related("owner", "api_key", "worker")
+        return with_whole_periods(listed)
 
     def get_readonly_fields(self, request: HttpRequest, obj: TranscriptionSession | None = None) -> tuple[str, ...]:
         fields = [field for _name, options in self.fieldsets for field in options["fields"]]

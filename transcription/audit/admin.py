@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from transcription.admin.display import SHOWN_ID_CHARACTERS, moment, shorten, with_second_line
 from transcription.admin.lists import CappedListMixin
+from transcription.admin.periods import with_whole_periods
 from transcription.audit.models import AuditEvent
 from transcription.exports import streamed
 
@@ -48,6 +49,9 @@ class AuditEventAdmin(CappedListMixin, admin.ModelAdmin):
     show_facets = ShowFacets.NEVER
     actions = ("save_csv",)
     fields = ("at", "what", "actor_kind", "actor", "user", "api_key", "object_type", "object_id", "address", "details", "request_id")  # fmt: skip  # noqa: E501
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        return with_whole_periods(super().get_queryset(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from transcription import access
 from transcription.admin.display import moment, session_link, shorten, with_second_line
 from transcription.admin.lists import CappedListMixin
+from transcription.admin.periods import with_whole_periods
 from transcription.audit.recording import record_watching
 from transcription.jobs.in_process import jobs
 from transcription.webhooks.models import WebhookDelivery
@@ -56,7 +57,7 @@ class WebhookDeliveryAdmin(CappedListMixin, admin.ModelAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
-        found: QuerySet[WebhookDelivery] = super().get_queryset(request)
+        found = with_whole_periods(super().get_queryset(request))
         match = request.resolver_match
         is_list = match is not None and (match.url_name or "").endswith("changelist")
         # Payloads are most of a row, and no column shows them.
