@@ -20,8 +20,9 @@ from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
 from transcription.daily.counting import count_before_deletion
 from transcription.errors import NotFound, SessionTaken, TooFast
+from transcription.identity.origins import storable_address
 from transcription.identity.principals import Principal
-from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS, describe_session, storable_address
+from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS, describe_session
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import TranscriptionConfig, clean_text
 from transcription.recording.parts import PartFolder

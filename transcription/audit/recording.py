@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from transcription.audit.actors import Actor, current_actor
 from transcription.audit.models import AuditEvent
+from transcription.identity.origins import storable_address
 from transcription.identity.principals import Principal
-from transcription.limits.admission import storable_address
 from transcription.models import TranscriptionSession
 from transcription.options import clean_text
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from transcription.daily.counting import count_some, has_uncounted
-from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.kind import Lease, Outcome
 from transcription.webhooks.kinds import CHORE_TIMEOUT_S, chore
 from transcription.webhooks.models import Chore
 

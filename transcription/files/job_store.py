@@ -15,8 +15,9 @@ from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
 from transcription.errors import TooFast
 from transcription.files.models import FileJob
+from transcription.identity.origins import storable_address
 from transcription.identity.principals import Principal
-from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS, storable_address
+from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS
 from transcription.models import TranscriptionSession
 from transcription.options import clean_text
 

@@ -29,8 +29,7 @@ from transcription.files.engine import DIALECT, FileSession, options_of_file
 from transcription.files.folder import UploadFolder
 from transcription.files.models import RERUN_DIALECT, FileJob
 from transcription.files.service import IDLE_TIMEOUT_S
-from transcription.jobs.kinds import WRITE_TIMEOUT_S, Lease, Outcome
-from transcription.jobs.runner import retry_s
+from transcription.jobs.kind import WRITE_TIMEOUT_S, Lease, Outcome, retry_s
 from transcription.models import TranscriptionSession
 from transcription.process import Process, SessionBounds
 from transcription.reruns.kept_file import find_name, open_recording

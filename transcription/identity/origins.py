@@ -95,3 +95,11 @@ def may_come_without_credentials(
     if not host_is_allowed(host):
         return False
     return "origin" not in headers or origin_matches(headers["origin"], scheme=scheme, host=host, allowed=allowed)
+
+
+def storable_address(address: str | None) -> str | None:
+    """An address as the database takes it: without an IPv6 zone; None for what is not an address."""
+    try:
+        return str(ipaddress.ip_address((address or "").partition("%")[0]))
+    except ValueError:
+        return None

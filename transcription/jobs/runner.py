@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError
 
 from transcription import metrics
 from transcription.jobs import leases
-from transcription.jobs.kinds import JobKind, Lease, Outcome
+from transcription.jobs.kind import JobKind, Lease, Outcome, retry_s
 from transcription.storage.database_threads import DatabaseThreads, TooManyJobs
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,6 @@ LEASE_S = 30.0
 # Several heartbeats fit into a lease, so that one slow write loses nothing.
 HEARTBEAT_EVERY_S = 8.0
 JOB_TIMEOUT_S = 10.0
-FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 600.0
 
 Key = tuple[str, int]
 _DATABASE_TROUBLE = (DatabaseError, InterfaceError, TimeoutError, TooManyJobs)
@@ -221,8 +220,3 @@ class Runner:
             )
             for key in held.keys() - ours:
                 held[key].task.cancel()
-
-
-def retry_s(attempts: int) -> float:
-    """How long to wait after so many failed attempts: 5 s, doubling to ten minutes."""
-    return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(max(0, attempts - 1), 30))

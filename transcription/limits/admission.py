@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from transcription.errors import AtCapacity, NotAllowed, NotAuthenticated, SessionTaken, TooFast
+from transcription.identity.origins import storable_address
 from transcription.identity.principals import Principal
 from transcription.limits.quotas import check_key_places, check_start_rate, usable_key
 from transcription.metrics import ADMISSION_REFUSED_TOTAL
@@ -128,14 +128,6 @@ def describe_session(row: TranscriptionSession, principal: Principal, applied: T
     row.sample_rate_hz = applied.sample_rate_hertz
     row.channels = applied.audio_channel_count
     row.options_applied = applied.model_dump(mode="json")
-
-
-def storable_address(address: str | None) -> str | None:
-    """An address as the database takes it: without an IPv6 zone; None for what is not an address."""
-    try:
-        return str(ipaddress.ip_address((address or "").partition("%")[0]))
-    except ValueError:
-        return None
 
 
 def _check_may_start(row: TranscriptionSession, principal: Principal) -> None:

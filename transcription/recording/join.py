@@ -17,9 +17,8 @@ from django.utils import timezone
 
 from speechsite.config import BASE_DIR, Config
 from transcription import metrics
-from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.kind import Lease, Outcome, retry_s
 from transcription.jobs.leases import LeaseLost
-from transcription.jobs.runner import retry_s
 from transcription.models import TranscriptionSession
 from transcription.recording.joining import NO_ROOM_STATUS, Orders
 from transcription.recording.models import SessionRecording

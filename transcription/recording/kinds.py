@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 
-from transcription.jobs.kinds import JobKind, Lease, Outcome
+from transcription.jobs.kind import JobKind, Lease, Outcome
 from transcription.recording.join import JoiningKind
 from transcription.recording.models import SessionRecording
 from transcription.recording.parts import PartFolder

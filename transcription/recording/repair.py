@@ -26,8 +26,7 @@ from transcription.files.job_store import REVIVED_FOR
 from transcription.files.jobs import MAX_AGE_S, NO_ATTEMPT
 from transcription.files.service import IDLE_TIMEOUT_S
 from transcription.identity.principals import Principal
-from transcription.jobs.kinds import WRITE_TIMEOUT_S, Lease, Outcome
-from transcription.jobs.runner import retry_s
+from transcription.jobs.kind import WRITE_TIMEOUT_S, Lease, Outcome, retry_s
 from transcription.models import TranscriptionSession
 from transcription.process import Process, SessionBounds
 from transcription.recording.models import SessionRecording

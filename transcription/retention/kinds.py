@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from speechsite.config import Config
 from transcription.audit.actors import NOBODY, acting
 from transcription.audit.models import AuditEvent
-from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.kind import Lease, Outcome
 from transcription.retention.models import RetentionRule, Tombstone
 from transcription.retention.purging import Deadline, finish_cut_short, forget_events, purge
 from transcription.retention.rules import standing_rules

@@ -10,9 +10,6 @@ are read one after the other, up to a bound, until there are enough; else, and p
 
 from __future__ import annotations
 
-import functools
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +23,7 @@ from transcription.exports.cues import time_words
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.search.index import MAX_WORD_CHARACTERS, SEGMENT_TEXT, SESSION_TITLE
 from transcription.search.sql import TextMatches, owners_in_index
+from transcription.search.words import WORD, fold, text_has_words
 
 MAX_TERMS = 16
 SNIPPET_CONTEXT_CHARACTERS = 60
@@ -52,9 +50,6 @@ WALKED_LAST_SEGMENTS = 30_000
 # Texts that tell how frequent each of several words is, and the share of all that the index may be asked for.
 SAMPLED_TEXTS = 1000
 RARE_SHARE = 0.001
-
-_WORD = re.compile(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*")
-_LATIN_MARKS = re.compile("([a-z])[\u0300-\u036f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,40 +243,21 @@ def first_match_ms(segment: TranscriptSegment, terms: Iterable[str]) -> int:
     wanted = tuple(terms)
     if segment.words:
         for word in time_words(segment.text, segment.start_ms, segment.end_ms, segment.words):
-            if any(fold(part).startswith(wanted) for part in _WORD.findall(word.text)):
+            if any(fold(part).startswith(wanted) for part in WORD.findall(word.text)):
                 return word.start_ms
     return segment.start_ms
 
 
 def parse_terms(text: str) -> list[str]:
     """The words of what was typed, folded as the index folds them; at most MAX_TERMS, each once."""
-    words = (fold(word)[:MAX_WORD_CHARACTERS] for word in _WORD.findall(text))
+    words = (fold(word)[:MAX_WORD_CHARACTERS] for word in WORD.findall(text))
     return list(dict.fromkeys(words))[:MAX_TERMS]
-
-
-def fold(text: str) -> str:
-    """Lower case, without the diacritics of Latin letters."""
-    return unicodedata.normalize("NFC", _LATIN_MARKS.sub(r"\1", unicodedata.normalize("NFD", text.lower())))
-
-
-def text_has_words(text: str, terms: str) -> bool:
-    """Whether a text has a word that begins with each of terms, which have spaces between: for SQLite.
-
-    It decides as the index does, a row at a time.
-    """
-    folded = text.lower() if text.isascii() else fold(text)
-    return all(pattern.search(folded) for pattern in _patterns(terms))
-
-
-@functools.lru_cache(maxsize=64)
-def _patterns(terms: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(rf"(?<![^\W_])(?<![\u0300-\u036f]){re.escape(term)}") for term in terms.split(" "))
 
 
 def make_snippet(text: str, terms: Iterable[str]) -> tuple[Piece, ...]:
     """The text round the first word that matches, with every matching word told apart."""
     wanted = tuple(terms)
-    spans = [match.span() for match in _WORD.finditer(text) if fold(match.group()).startswith(wanted)]
+    spans = [match.span() for match in WORD.finditer(text) if fold(match.group()).startswith(wanted)]
     first = spans[0][0] if spans else 0
     start, end = _widen(text, first)
     pieces = [Piece(ELLIPSIS, False)] if start > 0 else []

@@ -14,6 +14,7 @@ from django.db.models import BooleanField, F, Func
 from django.db.models.expressions import Col, RawSQL
 
 from transcription.search.index import Indexed
+from transcription.search.words import text_has_words
 
 # text_has_words(text, terms) of SQLite's connections.
 SQLITE_FUNCTION = "text_has_words"
@@ -82,7 +83,5 @@ def _tsquery(terms: Sequence[str]) -> str:
 
 def add_sqlite_function(connection: BaseDatabaseWrapper, **_kwargs: Any) -> None:
     """Give a new connection of SQLite the function that TextMatches calls."""
-    from transcription.search.queries import text_has_words
-
     if connection.vendor == "sqlite":
         connection.connection.create_function(SQLITE_FUNCTION, 2, text_has_words, deterministic=True)

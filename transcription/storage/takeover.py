@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from transcription.errors import AtCapacity, BadMessage, NothingToResume, SessionOver
+from transcription.identity.origins import storable_address
 from transcription.limits.admission import (
     MAX_USER_AGENT_CHARACTERS,
     Abandoned,
@@ -25,7 +26,6 @@ from transcription.limits.admission import (
     check_places,
     handle_of,
     serialise_admission,
-    storable_address,
 )
 from transcription.limits.quotas import usable_key
 from transcription.metrics import GAP_MS_TOTAL

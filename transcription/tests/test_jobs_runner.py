@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from transcription.files.models import FileJob
-from transcription.jobs.kinds import Lease, Outcome
-from transcription.jobs.runner import Runner, retry_s
+from transcription.jobs.kind import Lease, Outcome, retry_s
+from transcription.jobs.runner import Runner
 from transcription.storage.database_threads import DatabaseThreads
 from transcription.tests.test_jobs_leases import make_job
 

@@ -23,7 +23,7 @@ from transcription.audio.containers import decode
 from transcription.audio.formats import AudioFormat, Encoding
 from transcription.audit.models import AuditEvent
 from transcription.fake_riva.audio import spoken
-from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.kind import Lease, Outcome
 from transcription.jobs.leases import LeaseLost
 from transcription.models import TranscriptionSession
 from transcription.recording import store

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from standardwebhooks import WebhookVerificationError
 
-from transcription.jobs.kinds import JobKind
+from transcription.jobs.kind import JobKind
 from transcription.jobs.runner import Runner
 from transcription.storage.database_threads import DatabaseThreads
 from transcription.tests.rows import make_session, make_user

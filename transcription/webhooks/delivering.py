@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from transcription.jobs.kinds import Lease, Outcome
+from transcription.jobs.kind import Lease, Outcome
 from transcription.metrics import WEBHOOK_ATTEMPT_SECONDS, WEBHOOK_ATTEMPTS_TOTAL
 from transcription.webhooks import queue
 from transcription.webhooks.models import WebhookDelivery, WebhookEndpoint

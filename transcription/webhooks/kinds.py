@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from speechsite.config import Config
-from transcription.jobs.kinds import JobKind, Lease, Outcome
+from transcription.jobs.kind import JobKind, Lease, Outcome
 from transcription.webhooks.announcing import Announcer
 from transcription.webhooks.delivering import DeliveryKind
 from transcription.webhooks.models import Chore, WebhookEndpoint
