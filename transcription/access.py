@@ -24,6 +24,8 @@ they can see. `Who` is a Django user (pages) or a Principal (sockets, API); both
 
 What a key or token may be used for at all is a question before these: require_scope().
 
+A phrase set belongs to its owner, or to everybody; others see it nowhere but in the admin.
+
 A webhook endpoint belongs to whoever made it, and hears of their own sessions; one that reaches all sessions does as
 long as its owner has view_captions.
 """
@@ -46,6 +48,7 @@ from transcription.files.models import FileJob
 from transcription.identity.scopes import Scope
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.options import SESSION_ID_PATTERN
+from transcription.phrases.models import PhraseSet
 from transcription.webhooks.models import WebhookEndpoint
 
 if TYPE_CHECKING:
@@ -249,6 +252,16 @@ def get_session(
     if allowed is not None and not allowed.filter(pk=session.pk).exists():
         raise NotAllowed(_("You may see that this transcription session exists, but not do this with it."))
     return session
+
+
+def usable_phrase_sets(who: Who) -> QuerySet[PhraseSet]:
+    """Phrase sets that they may record with: their own and those of everybody."""
+    user = _user(who)
+    if user is not None and not (user.is_authenticated and user.is_active):
+        return PhraseSet.objects.none()
+    user_id = user.pk if user is not None else who.user_id  # type: ignore[union-attr]  # no user: a principal
+    own = Q(owner=user_id) if user_id is not None else NOTHING
+    return PhraseSet.objects.filter(own | Q(owner=None))
 
 
 def own_endpoints(who: Who) -> QuerySet[WebhookEndpoint]:

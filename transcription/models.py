@@ -305,5 +305,6 @@ from transcription.daily.models import DailyNumbers as DailyNumbers  # noqa: E40
 from transcription.files.models import FileJob as FileJob  # noqa: E402
 from transcription.past.models import ReviewAssignment as ReviewAssignment  # noqa: E402
 from transcription.past.models import SavedView as SavedView  # noqa: E402
+from transcription.phrases.models import PhraseSet as PhraseSet  # noqa: E402
 from transcription.recording.models import SessionRecording as SessionRecording  # noqa: E402
 from transcription.timeline.models import SessionEvent as SessionEvent  # noqa: E402

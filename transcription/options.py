@@ -12,6 +12,7 @@ from transcription.audio.formats import AudioFormat, Encoding
 from transcription.errors import BadConfig
 
 SESSION_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+LANGUAGE_PATTERN = r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$"
 MAX_METADATA_PAIRS = 16
 MAX_CUSTOM_CONFIGURATION_PAIRS = 32
 MAX_SPEECH_CONTEXTS = 32
@@ -51,7 +52,7 @@ CustomConfiguration = Annotated[
 ]
 HistoryMs = Annotated[int, Field(ge=0, le=10_000, json_schema_extra={"x-unit": "ms"})]
 Share = Annotated[float, Field(ge=0, le=1)]
-LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+LanguageCode = Annotated[str, StringConstraints(pattern=LANGUAGE_PATTERN, max_length=35)]
 
 
 def clean_text(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -20,6 +21,7 @@ from transcription.audit.models import AuditEvent
 from transcription.audit.recording import record
 from transcription.daily.counting import count_before_deletion
 from transcription.errors import NotFound, SessionTaken, TooFast
+from transcription.identity.key_models import digest_of_secret, make_key_text
 from transcription.identity.origins import storable_address
 from transcription.identity.principals import Principal
 from transcription.limits.admission import MAX_USER_AGENT_CHARACTERS, describe_session
@@ -39,6 +41,7 @@ logger = logging.getLogger(__name__)
 CONTROL_GROUP = "live.control"
 NUDGE_TIMEOUT_S = 2.0
 SESSION_ID_BYTES = 16
+HOUR = timedelta(hours=1)
 MAX_STOP_REASON_CHARACTERS = 300
 MAX_CREATED_PER_OWNER = 100
 CREATED_RETRY_AFTER_MS = 60_000
@@ -190,6 +193,25 @@ def revoke_key(key: ApiKey) -> bool:
         if is_news:
             record(AuditEvent.What.REVOKED, key, name=key.name)
     return is_news
+
+
+def replace_key(key: ApiKey, overlap: timedelta) -> str:
+    """Give a key another text, and return it: it is nowhere else. Sessions, limits and usage stay with the key.
+
+    overlap: for how long the text it has now is good beside the new one. Raises SessionTaken for a revoked key.
+    """
+    prefix, text = make_key_text()
+    changes = {"prefix": prefix, "digest": digest_of_secret(text)}
+    with transaction.atomic():
+        row = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if row.revoked_at is not None:
+            raise SessionTaken(_("This key was revoked. Make another."), reason="key_revoked")
+        old = {"previous_prefix": row.prefix, "previous_digest": row.digest, "previous_until": Now() + overlap}
+        none = {"previous_prefix": "", "previous_digest": "", "previous_until": None}
+        ApiKey.objects.filter(pk=row.pk).update(**changes, **(old if overlap else none))
+        record(AuditEvent.What.EDITED, row, fields=["secret"], new_prefix=prefix, overlap_h=overlap // HOUR)
+    key.refresh_from_db()
+    return text
 
 
 def _ended(state: str, reason: str) -> dict[str, Any]:

@@ -10,12 +10,14 @@ from transcription.daily.views import day_numbers, day_numbers_csv
 from transcription.pages import views
 from transcription.past import pages as past
 from transcription.past import view_pages as saved
+from transcription.phrases.views import phrase_set
 from transcription.reruns.views import session_again, session_rerun
 from transcription.rest.page import api_page, document, example_file
 from transcription.retention import views as retention
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.record, name="record"),
+    path("phrases/<int:number>/", phrase_set, name="phrase_set"),
     path("api/", api_page, name="api_page"),
     path("api/docs/<slug:name>/", document, name="document"),
     path("api/examples/<str:name>", example_file, name="example_file"),

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.contrib import admin
 from django.utils.translation import gettext_lazy
 
-from transcription.admin import keys, locked_out, segments, sessions, usage, workers
+from transcription.admin import keys, locked_out, phrase_sets, recordings, segments, sessions, usage, workers
 from transcription.files import admin as file_jobs
 
-__all__ = ["file_jobs", "keys", "locked_out", "segments", "sessions", "usage", "workers"]
+__all__ = ["file_jobs", "keys", "locked_out", "phrase_sets", "recordings", "segments", "sessions", "usage", "workers"]
 
 admin.site.site_header = settings.CONFIG.project_name
 admin.site.site_title = settings.CONFIG.project_name

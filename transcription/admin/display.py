@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from transcription.models import TranscriptionSession
+from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.search.session_list import SEGMENTS_PER_PART
 
 TEXT_IN_LISTS_CHARACTERS = 60
 SHOWN_ID_CHARACTERS = 18
@@ -42,6 +43,13 @@ def state_badge(session: TranscriptionSession) -> str:
 
 def console_address(session: TranscriptionSession) -> str:
     return reverse("session", kwargs={"public_id": session.public_id})
+
+
+def review_address(segment: TranscriptSegment) -> str:
+    """The page where a segment is reviewed with all that is around it."""
+    part = segment.index // SEGMENTS_PER_PART
+    query = f"?{urlencode({'part': part})}" if part else ""
+    return f"{console_address(segment.session)}{query}#segment-{segment.index}"
 
 
 def moment(when: datetime | None) -> str | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import CharField, F, QuerySet
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -14,9 +15,12 @@ from transcription.dialects.listen import ListenDialect
 from transcription.dialects.native import NativeDialect
 from transcription.dialects.realtime import RealtimeDialect
 from transcription.files.engine import DIALECT as UPLOAD
-from transcription.models import TranscriptSegment
+from transcription.identity.scopes import Scope
+from transcription.models import ApiKey, PhraseSet, TranscriptSegment
+from transcription.past.filters import SOURCES, has_errors, is_at_review
 
 LOW_CONFIDENCE = 0.8
+MAX_LANGUAGES = 100
 # Every name that a session's dialect may have.
 DIALECTS = (NativeDialect.name, RealtimeDialect.name, ListenDialect.name, UPLOAD)
 
@@ -66,18 +70,18 @@ class ConfidenceFilter(admin.SimpleListFilter):
 class DialectFilter(admin.SimpleListFilter):
     """What the client spoke. The dialects are known; asking the table for them would read it whole."""
 
-    title = _("dialect")
+    title = _("source")
     parameter_name = "dialect"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
-        return [(name, name) for name in DIALECTS] if len(DIALECTS) > 1 else ()
+        return SOURCES
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(dialect=self.value()) if self.value() else queryset
 
 
 class ErrorFilter(admin.SimpleListFilter):
-    """Whether something was said when the session ended badly."""
+    """Whether a session was not completed, or lost audio."""
 
     title = _("errors")
     parameter_name = "errors"
@@ -88,7 +92,57 @@ class ErrorFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         match self.value():
             case "yes":
-                return queryset.filter(state__in=("interrupted", "failed"))
+                return queryset.filter(has_errors())
             case "no":
-                return queryset.exclude(state__in=("interrupted", "failed"))
+                return queryset.exclude(has_errors())
         return queryset
+
+
+class ReviewFilter(admin.SimpleListFilter):
+    """How far people have gone through the transcript."""
+
+    title = _("review")
+    parameter_name = "review"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return (
+            ("reviewed", _("Reviewed")),
+            ("started", _("Edited, not reviewed")),
+            ("open", _("Not reviewed")),
+        )
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(is_at_review(self.value() or "")) if self.value() else queryset
+
+
+class MeantForFilter(admin.SimpleListFilter):
+    """The language of phrase sets, those for any language apart."""
+
+    title = _("language")
+    parameter_name = "language"
+    ANY = "any"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        used = PhraseSet.objects.exclude(language="").order_by("language").values_list("language", flat=True)
+        return [(self.ANY, _("Any language")), *((language, language) for language in used.distinct()[:MAX_LANGUAGES])]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[PhraseSet]) -> QuerySet[PhraseSet]:
+        if not self.value():
+            return queryset
+        return queryset.filter(language="" if self.value() == self.ANY else self.value())
+
+
+class ScopeFilter(admin.SimpleListFilter):
+    """What a key may be used for."""
+
+    title = _("scope")
+    parameter_name = "scope"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        return [(scope.value, scope.value) for scope in Scope]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        if self.value() not in set(Scope):
+            return queryset
+        # A list of a few words, as JSON text: SQLite has no test for what is in it.
+        return queryset.alias(words=Cast("scopes", CharField())).filter(words__contains=f'"{self.value()}"')

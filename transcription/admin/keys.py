@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
 from django.contrib.admin.options import ShowFacets
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
@@ -16,15 +16,21 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import services
+from transcription.admin.confirming import ask, is_confirmed, line
+from transcription.admin.filters import ScopeFilter
 from transcription.admin.lists import ROWS_PER_PAGE
+from transcription.errors import SessionTaken
 from transcription.identity.key_models import default_scopes
 from transcription.identity.keys import why_unusable
 from transcription.identity.scopes import Scope
-from transcription.models import ApiKey
+from transcription.models import ApiKey, UsageDay
+from transcription.retention.models import RetentionRule
+from transcription.webhooks.models import WebhookEndpoint
 
 MAX_REVOKED_AT_ONCE = 200
 # Kept with the key, and each in its own colour of the states of sessions.
@@ -60,6 +66,25 @@ class KeyForm(ModelForm):
         return sorted(self.cleaned_data["scopes"])
 
 
+class RotateForm(forms.Form):
+    overlap_h = forms.TypedChoiceField(
+        label=gettext_lazy("The old text is good"),
+        coerce=int,
+        initial=24,
+        choices=[
+            (0, gettext_lazy("no longer: it ends now")),
+            (24, gettext_lazy("for one day more")),
+            (7 * 24, gettext_lazy("for seven days more")),
+            (30 * 24, gettext_lazy("for thirty days more")),
+        ],
+        help_text=gettext_lazy("Until then both work, so that a program can change over without a gap."),
+    )
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(hours=self.cleaned_data["overlap_h"])
+
+
 class KeyStateFilter(admin.SimpleListFilter):
     """Whether a key is good."""
 
@@ -87,6 +112,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
     list_display = ("name", "shown_prefix", "state", "owner", "shown_scopes", "expires_at", "last_used_at")
     list_filter = (
         KeyStateFilter,
+        ScopeFilter,
         ("last_used_at", admin.EmptyFieldListFilter),
         ("owner", admin.RelatedOnlyFieldListFilter),
     )
@@ -97,8 +123,8 @@ class ApiKeyAdmin(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.ALLOW
     autocomplete_fields = ("owner",)
-    actions = ("revoke_keys",)
-    SETTLED = ("shown_prefix", "state", "owner", "created_at", "last_used_at", "revoked_at")
+    actions = ("rotate_key", "revoke_keys")
+    SETTLED = ("shown_prefix", "state", "owner", "created_at", "last_used_at", "revoked_at", "previous_until")
     LIMITS = ("expires_at", "max_sessions", "rate_limit", "monthly_minutes")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
@@ -109,7 +135,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         what = ("name", "owner", "scopes") if obj is None else ("name", "shown_prefix", "state", "owner", "scopes")
         fieldsets = [(None, {"fields": what}), (_("Limits"), {"fields": self.LIMITS})]
         if obj is not None:
-            fieldsets.append((_("When"), {"fields": ("created_at", "last_used_at", "revoked_at")}))
+            fieldsets.append((_("When"), {"fields": ("created_at", "last_used_at", "revoked_at", "previous_until")}))
         return fieldsets
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
@@ -145,25 +171,85 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """The key stands in this answer alone: what a redirect tells comes by way of a cookie or the database."""
+        text = request.new_key_text  # type: ignore[attr-defined]
+        return self._show_text(request, obj, text, _("The key %(name)s was made") % {"name": obj.name})
+
+    def _show_text(self, request: HttpRequest, key: ApiKey, text: str, title: str) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": _("The key %(name)s was made") % {"name": obj.name},
-            "key": obj,
-            "key_text": request.new_key_text,  # type: ignore[attr-defined]
-            "may_transcribe": Scope.TRANSCRIBE in obj.scope_set,
+            "title": title,
+            "key": key,
+            "key_text": text,
+            "may_transcribe": Scope.TRANSCRIBE in key.scope_set,
             "opts": self.opts,
             "api_address": request.build_absolute_uri(settings.CONFIG.api_v1_str),
         }
-        return TemplateResponse(request, "admin/transcription/apikey/created.html", context)
+        response = TemplateResponse(request, "admin/transcription/apikey/created.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """What a deletion takes along is told by its number. Sessions stay, without a key."""
+        keys = list(objs)
+        gone = {
+            UsageDay: UsageDay.objects.filter(api_key__in=keys).count(),
+            WebhookEndpoint: WebhookEndpoint.objects.filter(api_key__in=keys).count(),
+            RetentionRule: RetentionRule.objects.filter(api_key__in=keys).count(),
+        }
+        counts = {str(self.opts.verbose_name_plural): len(keys)}
+        counts |= {str(model._meta.verbose_name_plural): count for model, count in gone.items() if count}
+        lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
+        return [line(key.name, key.shown_prefix) for key in keys], counts, lacking, []
+
+    @admin.action(permissions=["revoke"], description=gettext_lazy("Rotate the selected key"))
+    def rotate_key(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        chosen = list(queryset[:2])
+        if len(chosen) != 1:
+            self.message_user(request, _("Select one key: its new text is shown once."), messages.WARNING)
+            return None
+        (key,) = chosen
+        if key.revoked_at is not None:
+            self.message_user(request, _("This key was revoked. Make another."), messages.WARNING)
+            return None
+        form = RotateForm(request.POST if is_confirmed(request) else None)
+        if not form.is_valid():
+            explanation = _(
+                "The key gets another text, which is shown once. Its sessions, limits, usage and webhooks stay with "
+                "it, and what is live goes on. Where the old text has leaked, revoke the key: that ends what is live."
+            )
+            return ask(
+                self,
+                request,
+                "rotate_key",
+                chosen,
+                title=_("Rotate the key %(name)s") % {"name": key.name},
+                explanation=explanation,
+                lines=_lines(chosen),
+                form=form,
+            )
+        try:
+            text = services.replace_key(key, form.overlap)
+        except SessionTaken as error:
+            self.message_user(request, error.message, messages.ERROR)
+            return None
+        self.log_change(request, key, _("Rotated."))
+        return self._show_text(request, key, text, _("The key %(name)s has another text") % {"name": key.name})
 
     @admin.action(permissions=["revoke"], description=gettext_lazy("Revoke selected keys"))
     def revoke_keys(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
-        good = list(queryset.filter(revoked_at=None)[:MAX_REVOKED_AT_ONCE])
+        good = list(queryset.filter(revoked_at=None).select_related("owner")[:MAX_REVOKED_AT_ONCE])
         if not good:
             self.message_user(request, _("The selected keys were revoked before."), messages.WARNING)
             return None
-        if "confirmed" not in request.POST:
-            return self._ask_before_revoking(request, good)
+        if not is_confirmed(request):
+            title = ngettext("Revoke %(count)d key", "Revoke %(count)d keys", len(good)) % {"count": len(good)}
+            explanation = _(
+                "They work no more, and this cannot be taken back. Sessions that are live with them say their last "
+                "words and end within a minute."
+            )
+            return ask(self, request, "revoke_keys", good, title=title, explanation=explanation, lines=_lines(good))
         for key in good:
             if services.revoke_key(key):
                 self.log_change(request, key, _("Revoked."))
@@ -171,13 +257,12 @@ class ApiKeyAdmin(admin.ModelAdmin):
         self.message_user(request, text % {"count": len(good)}, messages.SUCCESS)
         return None
 
-    def _ask_before_revoking(self, request: HttpRequest, keys: list[ApiKey]) -> HttpResponse:
-        title = ngettext("Revoke %(count)d key", "Revoke %(count)d keys", len(keys))
-        context = {
-            **self.admin_site.each_context(request),
-            "title": title % {"count": len(keys)},
-            "keys": keys,
-            "opts": self.opts,
-            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/transcription/apikey/revoke.html", context)
+
+def _lines(keys: Iterable[ApiKey]) -> list[str]:
+    return [line(key.name, key.shown_prefix, key.owner, _last_use(key)) for key in keys]
+
+
+def _last_use(key: ApiKey) -> str:
+    if key.last_used_at is None:
+        return _("never used")
+    return _("last used %(when)s ago") % {"when": timesince(key.last_used_at)}

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from simple_history.admin import SimpleHistoryAdmin
 
 from transcription import access
-from transcription.admin.display import console_address, console_link, format_duration, paragraph, session_link, shorten
+from transcription.admin.display import console_link, format_duration, paragraph, review_address, session_link, shorten
 from transcription.admin.filters import ConfidenceFilter, EditedFilter
 from transcription.admin.lists import MAX_FOUND, ROWS_PER_PAGE, CappedListMixin, SegmentList
 from transcription.audit.recording import record_search, record_watching
@@ -133,7 +133,7 @@ class TranscriptSegmentAdmin(CappedListMixin, SimpleHistoryAdmin):
         context: dict[str, Any] = dict(extra_context or {})
         if segment is not None:
             record_watching(segment.session)
-            context["console_address"] = console_address(segment.session)
+            context["review_address"] = review_address(segment)
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 

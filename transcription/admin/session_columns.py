@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -14,7 +16,9 @@ from transcription.admin.display import (
     state_badge,
     with_second_line,
 )
-from transcription.models import TranscriptionSession
+from transcription.admin.session_retention import with_retention
+from transcription.models import SessionRecording, TranscriptionSession
+from transcription.past.rows import errors_of
 
 
 class SessionColumns:
@@ -26,15 +30,33 @@ class SessionColumns:
     def state_label(self, session: TranscriptionSession) -> str:
         return state_badge(session)
 
-    @admin.display(description=gettext_lazy("state"), ordering="state")
-    def state_and_reason(self, session: TranscriptionSession) -> str:
-        reason = "" if session.end_reason == "client" else session.end_reason
-        return with_second_line(state_badge(session), reason.replace("_", " "))
-
     @admin.display(description=gettext_lazy("who"), ordering="owner__username")
     def who(self, session: TranscriptionSession) -> str | None:
         names = [str(named) for named in (session.owner, session.api_key and session.api_key.name) if named]
         return with_second_line(*names) if names else None
+
+    @admin.display(description=gettext_lazy("language"), ordering="language")
+    def shown_language(self, session: TranscriptionSession) -> str:
+        """Short, and in the language's own line: the list has ten columns."""
+        return format_html('<span class="nowrap">{}</span>', session.language)
+
+    @admin.display(description=gettext_lazy("errors"))
+    def errors(self, session: TranscriptionSession) -> str | None:
+        return "; ".join(errors_of(session)) or None
+
+    @admin.display(description=gettext_lazy("recording"))
+    def recording_link(self, session: TranscriptionSession) -> str:
+        recording = SessionRecording.objects.filter(session=session).defer("peaks").first()
+        if recording is None:
+            return _("Audio was not kept.")
+        address = reverse("admin:transcription_sessionrecording_change", args=[recording.pk])
+        facts = f"{recording.get_state_display()}, {format_duration(recording.duration_ms)}"
+        return format_html('<a href="{}">{}</a>', address, facts)
+
+    @admin.display(description=gettext_lazy("retention"))
+    def retention(self, session: TranscriptionSession) -> str:
+        ((_session, kept),) = with_retention([session])
+        return kept[:1].upper() + kept[1:] if kept else _("As the rules and settings say")
 
     @admin.display(description=gettext_lazy("started"), ordering="started_at")
     def started(self, session: TranscriptionSession) -> str | None:

@@ -12,19 +12,18 @@ from django.core.paginator import Paginator
 from django.db.models import Avg, QuerySet
 from django.db.models.fields.json import KeyTransform
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from transcription import access, services
+from transcription import access
 from transcription.admin.display import console_address, segment_list_address
-from transcription.admin.filters import DialectFilter, ErrorFilter
+from transcription.admin.filters import DialectFilter, ErrorFilter, ReviewFilter
 from transcription.admin.lists import MAX_FOUND, ROWS_PER_PAGE, CappedListMixin
 from transcription.admin.periods import with_whole_periods
 from transcription.admin.session_actions import SessionActions
 from transcription.admin.session_columns import SessionColumns
+from transcription.admin.session_deletion import SessionDeletion
 from transcription.audit.recording import record_search, record_watching
 from transcription.models import TranscriptionSession, TranscriptSegment
-from transcription.retention.protecting import reasons_of
 from transcription.search.queries import search_sessions
 
 # Of a term in the names of users.
@@ -33,15 +32,17 @@ METADATA_TERM = re.compile(r"([\w.-]{1,200}):(.{1,200})")
 
 
 @admin.register(TranscriptionSession)
-class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions, admin.ModelAdmin):
+class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions, SessionDeletion):
     list_display = (
-        "name", "state_and_reason", "started", "length", "word_count", "mean_confidence", "who", "open",
+        "name", "state_label", "who", "shown_language", "started", "length", "word_count", "mean_confidence", "errors",
+        "open",
     )  # fmt: skip
     list_filter = (
         "state",
         ErrorFilter,
         ("language", admin.AllValuesFieldListFilter),
         DialectFilter,
+        ReviewFilter,
         ("api_key", admin.RelatedOnlyFieldListFilter),
         ("owner", admin.RelatedOnlyFieldListFilter),
     )
@@ -54,10 +55,10 @@ class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions,
     show_full_result_count = False
     show_facets = ShowFacets.ALLOW
     autocomplete_fields = ("owner", "api_key")
-    actions = ("stop_sessions", "export_zip", "export_json")
+    actions = ("stop_sessions", "export_zip", "export_json", "set_retention", "delete_selected")
     change_form_template = "admin/transcription/transcriptionsession/change_form.html"
     fieldsets = (
-        (None, {"fields": ("title", "state_label", "console")}),
+        (None, {"fields": ("title", "state_label", "console", "recording_link", "retention")}),
         (
             gettext_lazy("Who"),
             {"fields": ("public_id", "owner", "api_key", "client_address", "user_agent", "metadata")},
@@ -173,38 +174,3 @@ class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions,
         record_watching(session)
         paginator = Paginator(session.segments.order_by("index").defer("words", "alternatives"), ROWS_PER_PAGE)
         return paginator.get_page(request.GET.get("segments"))
-
-    def get_deleted_objects(
-        self, objs: Any, request: HttpRequest
-    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        """What a deletion takes along, told in seconds and segments instead of thousands of lines."""
-        told, kept, segments = [], [], 0
-        protections = reasons_of(session.pk for session in objs)
-        for session in objs:
-            if session.is_live:
-                kept.append(_("%(session)s is live. Stop it before you delete it.") % {"session": session})
-            if session.pk in protections:
-                reason = {"session": session, "reason": protections[session.pk]}
-                kept.append(_("%(session)s is protected: %(reason)s") % reason)
-            told.append(
-                _("%(session)s: %(seconds)d s of audio, %(segments)d segments")
-                % {
-                    "session": session,
-                    "seconds": session.audio_ms // 1000,
-                    "segments": session.segment_count,
-                }
-            )
-            segments += session.segment_count
-        counts = {
-            str(self.opts.verbose_name_plural): len(told),
-            str(TranscriptSegment._meta.verbose_name_plural): segments,
-        }
-        allowed = self.has_delete_permission(request)
-        return told, counts, set() if allowed else {str(self.opts.verbose_name)}, kept
-
-    def delete_model(self, request: HttpRequest, obj: TranscriptionSession) -> None:
-        services.delete_session(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[TranscriptionSession]) -> None:
-        for session in queryset:
-            services.delete_session(session)

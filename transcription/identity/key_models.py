@@ -32,7 +32,8 @@ def default_scopes() -> list[str]:
 class ApiKey(models.Model):
     """A secret of another application. Only its SHA-256 is kept: the secret has 256 bits, so no slow hash is needed.
 
-    Of the three limits 0 means none of its own; the site's hold for every key.
+    Of the three limits 0 means none of its own; the site's hold for every key. previous_prefix, previous_digest: of the
+    text it had before it was replaced, which is good until previous_until; "" where there is none.
     """
 
     name = models.CharField(_("name"), max_length=100)
@@ -46,6 +47,9 @@ class ApiKey(models.Model):
     )
     prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
+    previous_prefix = models.CharField(max_length=16, blank=True, editable=False, db_index=True)
+    previous_digest = models.CharField(max_length=64, blank=True, editable=False)
+    previous_until = models.DateTimeField(_("old text good until"), null=True, blank=True, editable=False)
     scopes = models.JSONField(_("scopes"), default=default_scopes)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
@@ -81,8 +85,7 @@ class ApiKey(models.Model):
     @classmethod
     def create(cls, name: str, owner: Any = None, **fields: Any) -> tuple[ApiKey, str]:
         """Make a key. Returns the row and the key's text, which is nowhere else and never shown again."""
-        prefix = secrets.token_hex(KEY_PREFIX_CHARACTERS // 2)
-        text = f"{KEY_START}_{prefix}_{secrets.token_urlsafe(KEY_SECRET_BYTES)}"
+        prefix, text = make_key_text()
         return cls.objects.create(name=name, owner=owner, prefix=prefix, digest=digest_of_secret(text), **fields), text
 
     @classmethod
@@ -94,8 +97,13 @@ class ApiKey(models.Model):
         parts = text.split("_", 2)
         if len(parts) != 3 or parts[0] != KEY_START or len(parts[1]) != KEY_PREFIX_CHARACTERS:
             return None
-        key = cls.objects.select_related("owner").annotate(now=Now()).filter(prefix=parts[1]).first()
-        return key if key and hmac.compare_digest(key.digest, digest_of_secret(text)) else None
+        prefix, digest = parts[1], digest_of_secret(text)
+        keys = cls.objects.select_related("owner").annotate(now=Now())
+        key = keys.filter(prefix=prefix).first()
+        if key is not None:
+            return key if hmac.compare_digest(key.digest, digest) else None
+        replaced = keys.filter(previous_prefix=prefix, previous_until__gt=Now()).first()
+        return replaced if replaced and hmac.compare_digest(replaced.previous_digest, digest) else None
 
     @property
     def shown_prefix(self) -> str:
@@ -157,6 +165,12 @@ class UsageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}: {self.api_key or self.owner or '-'}"
+
+
+def make_key_text() -> tuple[str, str]:
+    """A prefix that nothing else has, and the text of a key with it."""
+    prefix = secrets.token_hex(KEY_PREFIX_CHARACTERS // 2)
+    return prefix, f"{KEY_START}_{prefix}_{secrets.token_urlsafe(KEY_SECRET_BYTES)}"
 
 
 def digest_of_secret(text: str) -> str:

@@ -43,6 +43,7 @@ from transcription.options import TranscriptionConfig
 from transcription.pages.review import review_context
 from transcription.pages.words import TONES, end_in_words
 from transcription.past.rows import speaker_of
+from transcription.phrases.offering import offered_sets
 from transcription.process import get_process
 from transcription.rest import errors as api_errors
 from transcription.rest.errors import error_response
@@ -111,6 +112,7 @@ def _record(request: HttpRequest, principal: Principal, languages: list[str]) ->
         "limit_text": _("%(count)s min") % {"count": minutes} if not seconds else _("%(count)s s") % {"count": limit_s},
         "sessions_url": reverse("sessions"),
         "keep_audio": get_config().keep_audio,
+        "phrase_sets": offered_sets(principal),
     }
     return render(request, "record.html", context)
 

@@ -187,7 +187,7 @@ def _work(asked: dict[str, Any], user_id: int | None) -> Q:
     if asked.get("errors_only"):
         conditions &= has_errors()
     if asked.get("review"):
-        conditions &= _reviewed(asked["review"])
+        conditions &= is_at_review(asked["review"])
     if asked.get("assigned") == "me":
         conditions &= Q(pk__in=ReviewAssignment.objects.filter(reviewer=user_id).values("session"))
     elif asked.get("assigned") == "none":
@@ -195,7 +195,8 @@ def _work(asked: dict[str, Any], user_id: int | None) -> Q:
     return conditions
 
 
-def _reviewed(state: str) -> Q:
+def is_at_review(state: str) -> Q:
+    """Sessions that are `reviewed`, `started` or `open`; any other word is as good as the last."""
     reviews = Review.objects.filter(session=OuterRef("pk"))
     is_reviewed = Q(Exists(reviews.filter(reviewed_at__isnull=False)))
     if state == "started":

@@ -117,10 +117,11 @@ def _older_than(days: int) -> list[SessionRecording]:
     over = Now() - timedelta(days=days)
     kept = (
         SessionRecording.objects.filter(
-            # What is protected stays with its audio.
+            # What is protected, or has a term of its own, stays with its audio.
             state__in=(State.COMPLETE, State.PARTIAL, State.FAILED),
             finished_at__lt=over,
             session__protection=None,
+            session__own_term=None,
         )
         .select_related("session")
         .defer("peaks")

@@ -13,7 +13,7 @@ from speechsite.config import Config
 from transcription.audit.actors import NOBODY, acting
 from transcription.audit.models import AuditEvent
 from transcription.jobs.kind import Lease, Outcome
-from transcription.retention.models import RetentionRule, Tombstone
+from transcription.retention.models import OwnTerm, RetentionRule, Tombstone
 from transcription.retention.purging import Deadline, finish_cut_short, forget_events, purge
 from transcription.retention.rules import standing_rules
 from transcription.retention.scrubbing import scrub
@@ -45,6 +45,7 @@ class RetentionKind:
         return (
             bool(self._config.retain_sessions_days)
             or RetentionRule.objects.filter(enabled=True).exists()
+            or OwnTerm.objects.exists()
             or Tombstone.objects.filter(scrubbed_at=None).exists()
             or AuditEvent.objects.exists()
         )

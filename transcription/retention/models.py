@@ -79,6 +79,26 @@ class Protection(models.Model):
         return self.reason
 
 
+class OwnTerm(models.Model):
+    """When a session is deleted, with its audio, whatever the rules and settings say."""
+
+    session = models.OneToOneField(
+        TranscriptionSession, models.CASCADE, primary_key=True, verbose_name=_("session"), related_name="own_term"
+    )
+    ends_at = models.DateTimeField(_("deleted from"), db_index=True)
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, verbose_name=_("set by"), null=True, related_name="+", db_index=False
+    )
+
+    class Meta:
+        verbose_name = _("term of a session")
+        verbose_name_plural = _("terms of sessions")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.session_id}: {self.ends_at}"
+
+
 class Tombstone(models.Model):
     """What is left of a session that was deleted: times and counts, nothing that was said.
 

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.databases]
 migrations = [
     import_module("transcription.migrations.0002_groups"),
     import_module("transcription.retention.migrations.0002_groups"),
+    import_module("transcription.migrations.0020_managers_of_phrases"),
 ]
 
 SESSIONS = {f"{verb}_transcriptionsession" for verb in ("view", "stop", "change", "export", "listen", "delete")} | {
@@ -24,6 +25,7 @@ SESSIONS = {f"{verb}_transcriptionsession" for verb in ("view", "stop", "change"
     "view_captions",
 }
 SEGMENTS = {"view_transcriptsegment", "change_transcriptsegment"}
+PHRASES = {f"{verb}_phraseset" for verb in ("view", "add", "change", "delete")}
 DELIVERIES = {"view_webhookendpoint", "view_webhookdelivery", "resend_webhookdelivery"}
 
 EXPECTED = {
@@ -47,6 +49,7 @@ EXPECTED = {
     "Manager": SESSIONS
     | SEGMENTS
     | DELIVERIES
+    | PHRASES
     | {f"{verb}_apikey" for verb in ("view", "add", "change", "delete")}
     | {f"{verb}_webhookendpoint" for verb in ("add", "change", "delete")}
     | {f"{verb}_retentionrule" for verb in ("view", "add", "change", "delete")}
@@ -61,9 +64,10 @@ class Editor:
 
 
 def make_groups() -> None:
-    first, second = migrations
+    first, *others = migrations
     first.create_groups(apps, Editor)
-    second.add_permissions(apps, Editor)
+    for each in others:
+        each.add_permissions(apps, Editor)
 
 
 @pytest.fixture
@@ -106,7 +110,9 @@ def test_what_a_site_added_to_a_group_stays() -> None:
 
 @pytest.mark.usefixtures("_groups")
 def test_taking_the_migration_back_removes_them() -> None:
-    first, second = migrations
+    first, second, third = migrations
+    third.take_permissions(apps, Editor)
+    assert permissions_of("Manager") == EXPECTED["Manager"] - PHRASES
     second.take_permissions(apps, Editor)
     assert permissions_of("Operator") == EXPECTED["Operator"] - DELIVERIES - {"listen_transcriptionsession"}
     first.delete_groups(apps, Editor)

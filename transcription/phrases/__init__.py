@@ -1,0 +1,1 @@
+"""Phrases that the recogniser should expect, kept under a name. Pure: text."""
