@@ -3,6 +3,7 @@
 import { listMicrophones } from "./capture.js";
 import { gettext, interpolate } from "./i18n.js";
 import { SAMPLE_RATE_HZ } from "./pcm.js";
+import { PhraseSettings } from "./record-phrases.js";
 import { recall, remember } from "./storage.js";
 
 const KEY = "recording-settings";
@@ -16,13 +17,20 @@ export class RecordSettings {
     this.titleField = element.querySelector("[data-title]");
     this.summary = element.querySelector("[data-settings-summary]");
     this.microphoneField = element.querySelector('[data-setting="deviceId"]');
+    this.phrases = new PhraseSettings(element);
   }
 
   connect() {
     const stored = recall(KEY, {});
     for (const field of this.fields) restore(field, stored[field.dataset.setting]);
     this.element.addEventListener("change", () => this._onChange());
+    this.phrases.connect();
     this._apply();
+  }
+
+  /** Settles once everything that config() tells is there, or cannot be had. */
+  ready() {
+    return this.phrases.ready();
   }
 
   get values() {
@@ -40,6 +48,7 @@ export class RecordSettings {
   /** The `config` of start_transcription. */
   config(title) {
     const { language, punctuation, profanityFilter, keepAudio } = this.values;
+    const { contexts } = this.phrases;
     return {
       language,
       enable_automatic_punctuation: punctuation,
@@ -48,6 +57,7 @@ export class RecordSettings {
       sample_rate_hertz: SAMPLE_RATE_HZ,
       // Not offered where the site keeps none.
       ...(keepAudio !== undefined && { keep_audio: keepAudio }),
+      ...(contexts.length && { speech_contexts: contexts }),
       ...(title && { title }),
     };
   }
@@ -91,5 +101,6 @@ function valueOf(field) {
 function restore(field, value) {
   if (value === undefined) return;
   if (field.type === "checkbox") field.checked = Boolean(value);
+  else if (!field.options) field.value = String(value);
   else if ([...field.options].some((option) => option.value === value)) field.value = value;
 }

@@ -145,6 +145,7 @@ class RecordPage {
     }
     this.prepare("microphone");
     this.notice.show(words.askingPermission(), { quietly: true });
+    await this.settings.ready();
     const { deviceId, noiseSuppression } = this.settings.values;
     const microphone = new Microphone({ workletUrl: this.root.dataset.workletUrl, deviceId, noiseSuppression });
     const { title } = this.settings;
@@ -169,6 +170,7 @@ class RecordPage {
     this.find("progress-text").textContent = gettext("Reading the file…");
     this.find("progress").removeAttribute("value");
     this.find("file-progress").hidden = false;
+    await this.settings.ready();
     const audioFile = new AudioFile(file);
     const title = this.settings.title || file.name.slice(0, 200);
     const socket = this.makeSocket(makeSessionId(), { config: this.settings.config(title) });

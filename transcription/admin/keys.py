@@ -184,9 +184,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
             "opts": self.opts,
             "api_address": request.build_absolute_uri(settings.CONFIG.api_v1_str),
         }
-        response = TemplateResponse(request, "admin/transcription/apikey/created.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "admin/transcription/apikey/created.html", context)
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest

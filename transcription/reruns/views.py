@@ -43,7 +43,8 @@ def _session_again(
     session = access.get_session(public_id, principal, access.visible_sessions(principal))
     recording = SessionRecording.objects.filter(session=session).first()
     may_run = recording is not None and recording.is_kept and access.may_listen(principal, session)
-    form = RerunForm(session, offered, request.POST if request.method == "POST" else None)
+    sets = access.usable_phrase_sets(principal)
+    form = RerunForm(session, offered, sets, request.POST if request.method == "POST" else None)
     if form.is_bound:
         access.get_session(public_id, principal, access.audible_sessions(principal))
         if form.is_valid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from transcription.audit.models import AuditEvent
 from transcription.daily.counting import count_some
 from transcription.errors import BadConfig, NotFound, SessionTaken, TooFast
 from transcription.files.models import RERUN_DIALECT, FileJob
-from transcription.models import DailyNumbers, TranscriptionSession, TranscriptSegment
+from transcription.models import DailyNumbers, PhraseSet, TranscriptionSession, TranscriptSegment
 from transcription.recording.models import SessionRecording
 from transcription.reruns.asking import ask_rerun
 from transcription.reruns.forms import RerunForm
@@ -193,7 +194,8 @@ def test_what_the_recogniser_does_not_have_is_refused_when_it_is_asked_for(
     [({"model": "large", "language": "de-DE"}, "language"), ({"phrases": "x" * 201}, "phrases")],
 )
 def test_the_form_says_at_the_field_what_is_wrong(data: dict[str, str], field: str) -> None:
-    form = RerunForm(recorded("one", owner=make_user()), MODELS, {"language": "en-US", "boost": "20"} | data)
+    data = {"language": "en-US", "boost": "20"} | data
+    form = RerunForm(recorded("one", owner=make_user()), MODELS, PhraseSet.objects.none(), data)
     assert not form.is_valid()
     assert list(form.errors) == [field]
     assert [value for value, _label in form.fields["model"].widget.choices] == ["", "large", "small"]
@@ -295,11 +297,33 @@ def test_the_page_asks_for_a_rerun_and_shows_what_became_of_it() -> None:
     assert "Queued" in client.get(address).content.decode()
 
 
+def test_the_page_offers_phrase_sets_and_knows_the_one_of_the_session_again() -> None:
+    anna = make_user()
+    mine = PhraseSet.objects.create(name="Towns", phrases="Ipswich\nWoodbridge", boost=7, owner=anna)
+    theirs = PhraseSet.objects.create(name="Theirs", phrases="Ipswich", owner=make_user())
+    asked = {"speech_contexts": [{"phrases": ["Ipswich", "Woodbridge"], "boost": 7.0}, {"phrases": ["Deben"]}]}
+    session = recorded("good morning", owner=anna, options_asked=asked)
+    client, address = client_of(anna), reverse("session_again", args=[session.public_id])
+    html = client.get(address).content.decode()
+    assert f'<option value="{mine.pk}" selected>Towns</option>' in html
+    assert "Theirs" not in html
+    assert re.search(r"<textarea[^>]*>\s*Deben</textarea>", html)
+    form = {"language": "en-US", "phrase_set": str(mine.pk), "phrases": "Deben", "boost": "10"}
+    assert client.post(address, form | {"phrase_set": str(theirs.pk)}).status_code == 400
+    assert client.post(address, form).status_code == 302
+    assert FileJob.objects.get().options["speech_contexts"] == [
+        {"phrases": ["Ipswich", "Woodbridge"], "boost": 7.0},
+        {"phrases": ["Deben"], "boost": 10.0},
+    ]
+
+
 def test_the_page_says_what_is_wrong() -> None:
     anna = make_user()
     session = recorded("one", owner=anna)
     address = reverse("session_again", args=[session.public_id])
-    for wrong in ({"language": "?!"}, {"language": "en-US", "stop_history": "-5"}, {"language": "en-US", "boost": "x"}):
+    english = {"language": "en-US"}
+    phrases = {"phrases": "x" * 201}
+    for wrong in ({"language": "?!"}, english | {"stop_history": "-5"}, english | {"boost": "x"}, english | phrases):
         answer = client_of(anna).post(address, wrong)
         assert answer.status_code == 400
         assert answer.context["rerun_form"].errors

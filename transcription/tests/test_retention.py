@@ -26,11 +26,12 @@ from transcription.recording.models import SessionRecording
 from transcription.recording.parts import PartFolder, folder_name
 from transcription.recording.storage import recordings
 from transcription.retention import tombstones
-from transcription.retention.models import Protection, RetentionRule, Tombstone
+from transcription.retention.models import OwnTerm, Protection, RetentionRule, Tombstone
 from transcription.retention.protecting import protect, unprotect
 from transcription.retention.purging import Deadline, finish_cut_short, foresee, forget_events, purge
-from transcription.retention.rules import SETTING, expired, standing_rules
+from transcription.retention.rules import OWN_TERMS, SETTING, expired, standing_rules
 from transcription.retention.scrubbing import scrub
+from transcription.retention.terms import set_term
 from transcription.retention.traces import leftovers
 from transcription.review.models import ReviewChange, ReviewPassage, SessionNote
 from transcription.search.queries import search_segments
@@ -132,6 +133,25 @@ def test_what_is_protected_no_rule_takes_and_no_person_deletes() -> None:
     assert unprotect(session, make_user(is_superuser=True))
     services.delete_session(session)
     assert not TranscriptionSession.objects.exists()
+
+
+def test_a_term_of_its_own_goes_before_rules_and_settings() -> None:
+    thirty = rule(30, name="thirty")
+    kept, over, waiting = (ended(40) for _number in range(3))
+    young = ended(1)
+    set_term([kept, waiting], 10)
+    set_term([young], 10)
+    OwnTerm.objects.filter(session=young).update(ends_at=timezone.now() - timedelta(days=1))
+    assert taken_by(thirty) == {over}
+    rules = standing_rules(get_config())
+    assert [each.name for each in rules] == ["thirty", OWN_TERMS]
+    assert [taken.sessions for taken in foresee(rules)] == [1, 1]
+    purge(rules, get_config())
+    assert set(TranscriptionSession.objects.all()) == {kept, waiting}
+    assert set(Tombstone.objects.values_list("rule", flat=True)) == {"thirty", OWN_TERMS}
+    set_term([kept], None)
+    purge(standing_rules(get_config()), get_config())
+    assert set(TranscriptionSession.objects.all()) == {waiting}
 
 
 def test_protecting_is_noted_with_who_and_why() -> None:
