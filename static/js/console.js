@@ -4,7 +4,7 @@ import { Banners } from "./banners.js";
 import { formatAgo } from "./format.js";
 import { healthWatch } from "./health-watch.js";
 import { InSight } from "./in-sight.js";
-import { gettext, interpolate, ngettext } from "./i18n.js";
+import { gettext, interpolate, ngettext, pageLanguage } from "./i18n.js";
 import { LastHour } from "./last-hour.js";
 import { LiveFilterBar } from "./live-filter-bar.js";
 import { needsAllRows } from "./live-filter.js";
@@ -294,7 +294,7 @@ class Console {
     }
     const heard = since ?? new Date();
     if (!this.downSince || heard < this.downSince) this.downSince = heard;
-    const time = this.downSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const time = this.downSince.toLocaleTimeString(pageLanguage(), { hour: "2-digit", minute: "2-digit" });
     const text = gettext("Riva is unreachable since %(time)s: %(detail)s New recordings are asked to try again.");
     const link = { text: gettext("Health"), href: this.root.dataset.healthUrl };
     this.banners.show("riva", "danger", interpolate(text, { time, detail: detail ?? "" }), link);

@@ -1,9 +1,14 @@
 /** Numbers and times as people read them. Pure. */
 
-import { gettext, interpolate, ngettext } from "./i18n.js";
+import { gettext, interpolate, ngettext, pageLanguage } from "./i18n.js";
 
 const MS_PER_SECOND = 1000;
 const SHOWN_ID_CHARACTERS = 18;
+
+/** 0.5 with 2 decimals -> "0.50", in German "0,50". */
+export function formatNumber(value, decimals = 0) {
+  return new Intl.NumberFormat(pageLanguage(), { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).format(value);
+}
 
 /** 252 000 ms -> "04:12"; from an hour on "1:04:12". */
 export function formatDuration(ms) {
@@ -32,7 +37,7 @@ export function formatLeft(ms) {
 /** "1.2 s" below ten seconds, "14 s" above. */
 export function formatSeconds(ms) {
   const seconds = ms / MS_PER_SECOND;
-  return interpolate(gettext("%(count)s s"), { count: seconds < 10 ? seconds.toFixed(1) : Math.round(seconds) });
+  return interpolate(gettext("%(count)s s"), { count: seconds < 10 ? formatNumber(seconds, 1) : Math.round(seconds) });
 }
 
 /** "6 s", rounded; never "0 s". */
@@ -51,10 +56,9 @@ export function formatLength(ms) {
 
 /** The time of day, with the day where that is another than today. */
 export function formatMoment(date, now = new Date()) {
-  const language = globalThis.document?.documentElement.lang || "en";
   const isToday = date.toDateString() === now.toDateString();
   const day = isToday ? {} : { day: "numeric", month: "short" };
-  return new Intl.DateTimeFormat(language, { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(date);
+  return new Intl.DateTimeFormat(pageLanguage(), { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(date);
 }
 
 /** The beginning of an id, as in the admin's lists; ids of clients have up to 64 characters. */
@@ -64,7 +68,7 @@ export function shortenId(id) {
 
 export function formatBytes(bytes) {
   if (bytes < 1e6) return interpolate(gettext("%(count)s kB"), { count: Math.max(1, Math.round(bytes / 1e3)) });
-  return interpolate(gettext("%(count)s MB"), { count: (bytes / 1e6).toFixed(1) });
+  return interpolate(gettext("%(count)s MB"), { count: formatNumber(bytes / 1e6, 1) });
 }
 
 export function countWords(text) {
@@ -78,8 +82,7 @@ export function formatWords(count) {
 /** "14 min ago", in the page's language. */
 export function formatAgo(date, now = Date.now()) {
   const seconds = Math.round((date.getTime() - now) / MS_PER_SECOND);
-  const language = globalThis.document?.documentElement.lang || "en";
-  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  const format = new Intl.RelativeTimeFormat(pageLanguage(), { numeric: "auto", style: "short" });
   for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
     if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
   }

@@ -1,6 +1,6 @@
 /** The header of every page: menus, the recogniser's pill, the switch for keyboard shortcuts, local times. */
 
-import { gettext } from "./i18n.js";
+import { gettext, interpolate, pageLanguage } from "./i18n.js";
 import { healthWatch } from "./health-watch.js";
 import { localiseTimes } from "./times.js";
 import { areShortcutsOn, setShortcutsOn } from "./shortcuts.js";
@@ -30,8 +30,8 @@ class RivaPill {
   showDown(since) {
     const heard = since ?? new Date();
     if (this.badSince === null || heard < this.badSince) this.badSince = heard;
-    const time = this.badSince.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    this.show("danger", gettext("Riva unreachable since %(time)s").replace("%(time)s", time));
+    const time = this.badSince.toLocaleTimeString(pageLanguage(), { hour: "2-digit", minute: "2-digit" });
+    this.show("danger", interpolate(gettext("Riva unreachable since %(time)s"), { time }));
   }
 
   show(tone, text) {

@@ -1,6 +1,6 @@
 /** The health page: what /readyz says, in words. */
 
-import { gettext } from "./i18n.js";
+import { gettext, pageLanguage } from "./i18n.js";
 import { formatMeasured } from "./live-words.js";
 import { readHealth } from "./health-report.js";
 
@@ -33,7 +33,7 @@ class HealthPage {
     const { isReady, checks } = await readHealth(this.root.dataset.readyUrl);
     this.showOverall(isReady, checks);
     for (const check of checks ?? []) this.showCheck(check);
-    this.find("checked").textContent = new Date().toLocaleTimeString();
+    this.find("checked").textContent = new Date().toLocaleTimeString(pageLanguage());
   }
 
   showOverall(isReady, checks) {

@@ -1,7 +1,6 @@
-/** Texts of the scripts. The page carries Django's catalogue as JSON; without one the English text stands. */
+/** Texts of the scripts, in the language of the page. Its catalogue was loaded before; without one the English text stands. */
 
-const element = globalThis.document?.getElementById("js-catalog");
-const { catalog = {}, plural = null } = element ? JSON.parse(element.textContent) : {};
+const { catalog = {}, plural = null } = globalThis.speechsiteTexts ?? {};
 
 /** Which plural form a number takes. Only the forms of languages we have are known; others read as English. */
 const PLURAL_FORMS = new Map([["(n > 1)", (n) => Number(n > 1)]]);
@@ -18,6 +17,9 @@ export function ngettext(singular, pluralText, count) {
   if (found === undefined) return count === 1 ? singular : pluralText;
   return found[pluralForm(count)] ?? found[0];
 }
+
+/** What numbers and times are formatted for. */
+export const pageLanguage = () => globalThis.document?.documentElement.lang || "en";
 
 /** Put values into `%(name)s`. */
 export function interpolate(text, values) {

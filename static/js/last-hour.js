@@ -1,7 +1,7 @@
 /** The last hour in three charts, asked for while they are open. */
 
 import { Chart } from "./chart.js";
-import { gettext, interpolate } from "./i18n.js";
+import { gettext, interpolate, pageLanguage } from "./i18n.js";
 import { formatMeasured } from "./live-words.js";
 
 const EVERY_MS = 30_000;
@@ -56,7 +56,7 @@ export class LastHour {
       const row = document.createElement("tr");
       const time = document.createElement("th");
       time.scope = "row";
-      time.textContent = at.toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+      time.textContent = at.toLocaleTimeString(pageLanguage(), { hour: "2-digit", minute: "2-digit" });
       row.append(time, ...cells.map((text) => Object.assign(document.createElement("td"), { textContent: text })));
       return row;
     }));

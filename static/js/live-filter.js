@@ -1,6 +1,6 @@
 /** Which live sessions are shown and in which order, as the page's query says. Pure. */
 
-import { gettext } from "./i18n.js";
+import { gettext, interpolate } from "./i18n.js";
 import { stateWords } from "./live-words.js";
 
 const NEWEST = "newest";
@@ -56,7 +56,7 @@ export function sourcesOf({ source, key, dialect }) {
 export function sourceWords(source) {
   if (source === "web") return gettext("Browser");
   const name = source.slice(source.indexOf(":") + 1);
-  if (source.startsWith("key:")) return `${gettext("Key")} ${name}`;
+  if (source.startsWith("key:")) return interpolate(gettext("Key %(name)s"), { name });
   return (SOURCE_WORDS[name] ?? (() => name))();
 }
 

@@ -1,7 +1,7 @@
 /** One row of the live table, updated in place. */
 
 import { formatDuration, shortenId } from "./format.js";
-import { gettext } from "./i18n.js";
+import { gettext, interpolate } from "./i18n.js";
 import { sourceOfRow } from "./live-filter.js";
 import { formatMeasured, LIMITS, SoundWatch, stateOf, stateWords } from "./live-words.js";
 
@@ -52,8 +52,8 @@ export class LiveRow {
     link.classList.toggle("mono", !title);
     this._text("about", [key ? "" : owner, sourceOfRow(this.data), language].filter(Boolean).join(" · "));
     this._text("error", error ?? "");
-    this.find("open").setAttribute("aria-label", `${gettext("Open")} ${this.name}`);
-    this.find("stop")?.setAttribute("aria-label", `${gettext("Stop")} ${this.name}`);
+    this.find("open").setAttribute("aria-label", interpolate(gettext("Open %(name)s"), { name: this.name }));
+    this.find("stop")?.setAttribute("aria-label", interpolate(gettext("Stop %(name)s"), { name: this.name }));
     this._text("node", this.data.worker ?? "");
   }
 

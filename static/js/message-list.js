@@ -1,6 +1,7 @@
 /** The log of messages on the page: rows that open to their JSON; filtered, paused, cleared and copied. */
 
 import { copyText } from "./clipboard.js";
+import { formatNumber } from "./format.js";
 import { gettext, interpolate, ngettext } from "./i18n.js";
 import { lineOf, matches, MAX_ENTRIES, MessageLog, prettyOf } from "./message-log.js";
 
@@ -118,7 +119,7 @@ class MessageRow {
 
   update() {
     const { bytes, direction } = this.entry;
-    this.size.textContent = direction === "note" ? "" : interpolate(gettext("%(count)s B"), { count: bytes.toLocaleString() });
+    this.size.textContent = direction === "note" ? "" : interpolate(gettext("%(count)s B"), { count: formatNumber(bytes) });
     this.preview.textContent = lineOf(this.entry);
   }
 

@@ -1,6 +1,7 @@
 /** Times in the reader's own zone: `<time datetime data-relative>` becomes "14 min ago", `data-clock` "10:52", `data-clock-seconds` "10:52:07"; the exact moment is the title. */
 
 import { formatAgo } from "./format.js";
+import { pageLanguage } from "./i18n.js";
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -10,8 +11,8 @@ export function localiseTimes(root) {
     if (Number.isNaN(date.getTime())) continue;
     const isRecent = Math.abs(Date.now() - date.getTime()) < DAY_MS;
     const styles = stylesOf(element, isRecent);
-    const exact = date.toLocaleString(document.documentElement.lang, styles);
-    element.title = date.toLocaleString(document.documentElement.lang, { dateStyle: "full", timeStyle: "long" });
+    const exact = date.toLocaleString(pageLanguage(), styles);
+    element.title = date.toLocaleString(pageLanguage(), { dateStyle: "full", timeStyle: "long" });
     element.textContent = "relative" in element.dataset && isRecent ? formatAgo(date) : exact;
   }
 }

@@ -18,6 +18,7 @@ from transcription.admin.display import (
 )
 from transcription.admin.session_retention import with_retention
 from transcription.models import SessionRecording, TranscriptionSession
+from transcription.pages.words import write_decimal
 from transcription.past.rows import errors_of
 
 
@@ -69,7 +70,7 @@ class SessionColumns:
     @admin.display(description=gettext_lazy("confidence"))
     def mean_confidence(self, session: TranscriptionSession) -> str | None:
         mean = getattr(session, "mean_of_confidence", None)
-        return None if mean is None else f"{mean:.2f}"
+        return None if mean is None else write_decimal(mean, 2)
 
     @admin.display(description=gettext_lazy("console"))
     def console(self, session: TranscriptionSession) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from transcription.daily import chart
 from transcription.daily.figures import Figures
+from transcription.pages.words import write_decimal
 from transcription.templatetags.transcription_pages import UNMEASURED, grouped
 
 MS_PER_HOUR = 3_600_000
@@ -27,15 +28,15 @@ def write_count(value: float | None) -> str:
 def write_hours(value: float | None) -> str:
     if value is None:
         return UNMEASURED
-    return f"{value:.2f} h" if value < 10 else f"{grouped(round(value))} h"
+    return _("%(count)s h") % {"count": write_decimal(value, 2) if value < 10 else grouped(round(value))}
 
 
 def write_seconds(value: float | None) -> str:
-    return UNMEASURED if value is None else f"{value:.2f} s"
+    return UNMEASURED if value is None else _("%(count)s s") % {"count": write_decimal(value, 2)}
 
 
 def write_share(value: float | None) -> str:
-    return UNMEASURED if value is None else f"{value * 100:.1f} %"
+    return UNMEASURED if value is None else _("%(count)s %%") % {"count": write_decimal(value * 100, 1)}
 
 
 @dataclass(frozen=True, slots=True)

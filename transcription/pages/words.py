@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from transcription.models import TranscriptionSession
@@ -53,4 +55,12 @@ def end_in_words(session: TranscriptionSession) -> str:
 
 def seconds_in_words(ms: int) -> str:
     """2400 as `2.4 s`; what would be 0.0 says that it is less."""
-    return f"{ms / MS_PER_SECOND:.1f} s" if ms >= LEAST_SHOWN_MS or not ms else str(_("less than 0.1 s"))
+    if 0 < ms < LEAST_SHOWN_MS:
+        return gettext("less than 0.1 s")
+    return gettext("%(count)s s") % {"count": write_decimal(ms / MS_PER_SECOND, 1)}
+
+
+def write_decimal(value: float, places: int) -> str:
+    """0.5 as `0.50`, in German `0,50`."""
+    # Rounded before: Django cuts off what is too much.
+    return number_format(round(value, places), places)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from django import template
+from django.utils.formats import get_format
+from django.utils.translation import gettext as _
 
 from transcription.models import TranscriptSegment
-from transcription.pages.words import seconds_in_words
+from transcription.pages.words import seconds_in_words, write_decimal
 from transcription.search.queries import Hit
 from transcription.search.session_list import SEGMENTS_PER_PART
 
@@ -28,13 +30,13 @@ def duration(ms: int | None) -> str:
 @register.filter
 def seconds(ms: int | None) -> str:
     """340 ms as `0.34 s`; nothing measured as a dash."""
-    return UNMEASURED if ms is None else f"{ms / 1000:.2f} s"
+    return UNMEASURED if ms is None else _("%(count)s s") % {"count": write_decimal(ms / 1000, 2)}
 
 
 @register.filter
 def moment(ms: int) -> str:
     """7900 ms as `00:07.9`: a time in the audio, for stretches that may be short."""
-    return f"{duration(ms)}.{ms // 100 % 10}"
+    return f"{duration(ms)}{get_format('DECIMAL_SEPARATOR')}{ms // 100 % 10}"
 
 
 @register.filter

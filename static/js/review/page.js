@@ -2,7 +2,7 @@
 
 import { Announcer } from "../announcer.js";
 import { formatDuration } from "../format.js";
-import { gettext, interpolate } from "../i18n.js";
+import { gettext, interpolate, pageLanguage } from "../i18n.js";
 import { areShortcutsOn, isTyping } from "../shortcuts.js";
 import { Changing } from "./changing.js";
 import { Unreachable } from "./change-queue.js";
@@ -201,7 +201,7 @@ export class ReviewPage {
     }
     const line = this.find("reviewed-line");
     line.hidden = !this.isReviewed;
-    const values = { name: by, time: at ? new Date(at).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" }) : "" };
+    const values = { name: by, time: at ? new Date(at).toLocaleString(pageLanguage(), { dateStyle: "medium", timeStyle: "short" }) : "" };
     if (this.isReviewed) line.textContent = interpolate(gettext("Reviewed by %(name)s, %(time)s"), values);
     this.root.classList.toggle("is-read-only", !this.mayEdit);
   }

@@ -1,6 +1,6 @@
 /** One row of the transcript: time, speaker, words, state. Texts become text nodes and nothing else. */
 
-import { formatDuration } from "../format.js";
+import { formatDuration, formatNumber } from "../format.js";
 import { gettext, interpolate } from "../i18n.js";
 import { diffTexts } from "./word-diff.js";
 import { timeWords } from "./word-times.js";
@@ -79,7 +79,7 @@ function wordNodes(passage, view, threshold) {
 
 function markDoubt(span, confidence) {
   span.className = "doubt";
-  span.title = interpolate(gettext("Confidence %(value)s"), { value: confidence.toFixed(2) });
+  span.title = interpolate(gettext("Confidence %(value)s"), { value: formatNumber(confidence, 2) });
 }
 
 /** What people took out and put in; unchanged text stands as it is. */

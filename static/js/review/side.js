@@ -1,7 +1,7 @@
 /** Beside the transcript: speakers with their talk time, notes and bookmarks, how good the recogniser was. */
 
-import { formatDuration, formatLength } from "../format.js";
-import { gettext, interpolate, ngettext } from "../i18n.js";
+import { formatDuration, formatLength, formatNumber } from "../format.js";
+import { gettext, interpolate, ngettext, pageLanguage } from "../i18n.js";
 import { speakerName } from "./passage-row.js";
 
 const FIGURES_AFTER_MS = 1_500;
@@ -139,9 +139,9 @@ export class Side {
   }
 
   _showFigures({ mean_confidence: confidence, words_per_minute: rate, edited_segments: edited, changes, doubtful_words: doubtful, word_error_rate: errors }) {
-    const share = (value) => new Intl.NumberFormat(document.documentElement.lang, { style: "percent", maximumFractionDigits: 1 }).format(value);
+    const share = (value) => new Intl.NumberFormat(pageLanguage(), { style: "percent", maximumFractionDigits: 1 }).format(value);
     const texts = {
-      confidence: confidence === null ? "–" : confidence.toFixed(2),
+      confidence: confidence === null ? "–" : formatNumber(confidence, 2),
       rate: rate === null ? "–" : String(Math.round(rate)),
       edits: `${interpolate(ngettext("%(count)s segment", "%(count)s segments", edited), { count: edited })}, ${interpolate(ngettext("%(count)s change", "%(count)s changes", changes), { count: changes })}`,
       doubtful: String(doubtful),
