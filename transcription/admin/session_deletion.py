@@ -16,6 +16,7 @@ from transcription.admin.confirming import ask, is_confirmed
 from transcription.admin.session_retention import reasons_to_stay, what_goes
 from transcription.errors import SessionTaken
 from transcription.models import TranscriptionSession, TranscriptSegment
+from transcription.retention.along import count_reruns
 
 MAX_DELETED_AT_ONCE = 200
 
@@ -29,6 +30,8 @@ class SessionDeletion(admin.ModelAdmin):
             str(self.opts.verbose_name_plural): len(sessions),
             str(TranscriptSegment._meta.verbose_name_plural): sum(session.segment_count for session in sessions),
         }
+        if reruns := count_reruns(sessions):
+            counts[_("reruns of them")] = reruns
         lacking = set() if self.has_delete_permission(request) else {str(self.opts.verbose_name)}
         return [what_goes(session) for session in sessions], counts, lacking, reasons_to_stay(sessions)
 
@@ -84,6 +87,9 @@ class SessionDeletion(admin.ModelAdmin):
             "%(seconds)d s of audio and %(segments)d segments go, with every version, note and recording of them. This "
             "cannot be taken back."
         ) % {"seconds": seconds, "segments": segments}
+        if reruns := count_reruns(chosen):
+            along = ngettext("%(count)d rerun goes along.", "%(count)d reruns go along.", reruns)
+            explanation = f"{explanation} {along % {'count': reruns}}"
         return ask(
             self,
             request,

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.admin.options import ShowFacets
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import access
+from transcription.admin.confirming import ask, is_confirmed, line
 from transcription.admin.display import format_duration, moment, session_link, shorten, with_second_line
 from transcription.files import job_store
 from transcription.files.models import FileJob
@@ -62,14 +63,20 @@ class FileJobAdmin(admin.ModelAdmin):
         return request.user.has_perm(access.Permission.STOP)
 
     @admin.action(description=gettext_lazy("Cancel"), permissions=["stop"])
-    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[FileJob]) -> None:
+    def cancel_jobs(self, request: HttpRequest, queryset: QuerySet[FileJob]) -> HttpResponse | None:
         found = [job for job in queryset[:MAX_AT_ONCE] if not job.has_ended]
+        if found and not is_confirmed(request):
+            title = ngettext("Cancel %(count)d job", "Cancel %(count)d jobs", len(found)) % {"count": len(found)}
+            explanation = _("They end within seconds. What was transcribed until then stays.")
+            lines = [line(job.file_name or job.public_id, job.get_state_display(), self.who(job)) for job in found]
+            return ask(self, request, "cancel_jobs", found, title=title, explanation=explanation, lines=lines)
         for job in found:
             job_store.cancel(job)
             self.log_change(request, job, _("Cancelled"))
         jobs.wake()
         text = ngettext("%(count)d job is being cancelled.", "%(count)d jobs are being cancelled.", len(found))
         self.message_user(request, text % {"count": len(found)}, messages.SUCCESS if found else messages.WARNING)
+        return None
 
     @admin.action(description=gettext_lazy("Queue again"), permissions=["stop"])
     def queue_jobs_again(self, request: HttpRequest, queryset: QuerySet[FileJob]) -> None:

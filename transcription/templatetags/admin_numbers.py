@@ -1,4 +1,4 @@
-"""What is going on, in four numbers, for the admin's first page."""
+"""What is going on, in four numbers and by name, for the admin's first page."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from django.utils.translation import gettext as _
 from speechsite.config import get_config
 from transcription.admin.display import format_duration
 from transcription.models import TranscriptionSession
+from transcription.past.rows import speaker_of
 
 register = template.Library()
 
 State = TranscriptionSession.State
+MAX_LIVE_SHOWN = 6
 
 
 class Card(NamedTuple):
@@ -54,6 +56,22 @@ def admin_numbers() -> list[Card]:
             is_alarm=recent["failed"] > 0,
         ),
     ]
+
+
+class LiveNow(NamedTuple):
+    """The newest live sessions, and how many there are besides."""
+
+    newest: list[TranscriptionSession]
+    others: int
+
+
+@register.simple_tag
+def admin_live_now() -> LiveNow:
+    live = TranscriptionSession.objects.filter(state=State.LIVE).select_related("owner", "api_key")
+    newest = list(live.order_by("-created_at", "-id")[:MAX_LIVE_SHOWN])
+    for session in newest:
+        session.who = speaker_of(session)  # type: ignore[attr-defined]  # for the template
+    return LiveNow(newest, max(0, live.count() - len(newest)) if len(newest) == MAX_LIVE_SHOWN else 0)
 
 
 def _list(filters: dict[str, str]) -> str:

@@ -136,6 +136,16 @@ def test_the_first_page_has_four_numbers(boss: Client) -> None:
     assert set(numbers) == {"Live now", "Sessions today", "Audio today", "Failed in 24 hours"}
 
 
+def test_the_first_page_names_who_is_live_and_links_there(boss: Client) -> None:
+    assert "Nobody is recording right now." in page(boss, "/admin/")
+    for number in range(8):
+        make_session(state="live", title=f"Talk {number}", owner=make_user())
+    html = page(boss, "/admin/")
+    assert len(re.findall(r"<bdi>Talk \d</bdi>", html)) == 6
+    assert "2 more." in html
+    assert 'href="/console/"' in html
+
+
 def test_the_numbers_link_to_lists_that_open(boss: Client) -> None:
     cards = re.search(r'<ul class="cards">.*?</ul>', page(boss, "/admin/"), re.DOTALL)
     assert cards is not None

@@ -300,8 +300,8 @@ def admin(client: Client) -> Client:
 ADDRESS = "/admin/transcription/filejob/"
 
 
-def act(admin: Client, action: str, *jobs: FileJob) -> str:
-    data = {"action": action, "_selected_action": [job.pk for job in jobs]}
+def act(admin: Client, action: str, *jobs: FileJob, **more: str) -> str:
+    data = {"action": action, "_selected_action": [job.pk for job in jobs], **more}
     return admin.post(ADDRESS, data, follow=True).content.decode()
 
 
@@ -320,7 +320,8 @@ def test_the_admin_cancels_and_queues_again(admin: Client) -> None:
     running = make_job()
     failed = make_job(state=FileJob.State.FAILED, due_at=None)
 
-    assert "1 job is being cancelled." in act(admin, "cancel_jobs", running, failed)
+    assert "Cancel 1 job" in act(admin, "cancel_jobs", running, failed)
+    assert "1 job is being cancelled." in act(admin, "cancel_jobs", running, failed, confirmed="yes")
     assert "1 job is queued again." in act(admin, "queue_jobs_again", failed)
     assert "None of them can be queued again" in act(admin, "queue_jobs_again", make_job(state="completed"))
     running.refresh_from_db()

@@ -43,8 +43,8 @@ def page(client: Client, address: str, **query: str) -> str:
     return response.content.decode()
 
 
-def act(client: Client, address: str, action: str, *rows: Any) -> str:
-    data = {"action": action, "_selected_action": [row.pk for row in rows]}
+def act(client: Client, address: str, action: str, *rows: Any, **more: str) -> str:
+    data = {"action": action, "_selected_action": [row.pk for row in rows], **more}
     response = client.post(address, data, follow=True)
     assert response.status_code == 200
     return response.content.decode()
@@ -111,11 +111,24 @@ def test_the_list_says_how_endpoints_do(boss: Client) -> None:
         assert words in html
 
 
+def test_the_list_says_how_the_last_delivery_went(boss: Client) -> None:
+    endpoint = make_endpoint()
+    make_endpoint()
+    make_delivery(endpoint, attempts=1, response_status=200)
+    make_delivery(endpoint, attempts=2, response_status=503, error="bad_status")
+    make_delivery(endpoint)
+    assert '503<span class="second-line">bad status' in page(boss, ENDPOINTS)
+
+
 def test_endpoints_are_tested_disabled_and_enabled(boss: Client) -> None:
     endpoint = make_endpoint()
     assert "a test is on its way" in act(boss, ENDPOINTS, "send_test", endpoint)
     assert WebhookDelivery.objects.get().event_type == "endpoint.test"
-    assert "1 endpoint is changed" in act(boss, ENDPOINTS, "disable", endpoint)
+    assert "Disable 1 endpoint" in act(boss, ENDPOINTS, "disable", endpoint)
+    endpoint.refresh_from_db()
+    assert endpoint.enabled
+    assert "1 endpoint is changed" in act(boss, ENDPOINTS, "disable", endpoint, confirmed="yes")
+    assert "disabled before" in act(boss, ENDPOINTS, "disable", endpoint, confirmed="yes")
     assert "This endpoint is disabled" in act(boss, ENDPOINTS, "send_test", endpoint)
     act(boss, ENDPOINTS, "enable", endpoint)
     endpoint.refresh_from_db()
@@ -126,7 +139,10 @@ def test_a_secret_is_replaced_and_the_new_one_shown_once(boss: Client) -> None:
     endpoint, other = make_endpoint(), make_endpoint()
     assert "Select one endpoint" in act(boss, ENDPOINTS, "rotate_secret", endpoint, other)
     old = endpoint.secret
-    html = act(boss, ENDPOINTS, "rotate_secret", endpoint)
+    assert "Replace the secret" in act(boss, ENDPOINTS, "rotate_secret", endpoint)
+    endpoint.refresh_from_db()
+    assert endpoint.secret == old
+    html = act(boss, ENDPOINTS, "rotate_secret", endpoint, confirmed="yes")
     endpoint.refresh_from_db()
     assert endpoint.secret in html
     assert old not in html

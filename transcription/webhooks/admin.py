@@ -19,16 +19,18 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from speechsite.config import get_config
 from transcription.access import may_read_all_captions
+from transcription.admin.confirming import ask, is_confirmed, line
 from transcription.admin.display import moment, shorten, with_second_line
 from transcription.errors import TranscriptionError
 from transcription.webhooks import delivery_admin as delivery_admin  # registers the log
 from transcription.webhooks import endpoints
 from transcription.webhooks.event_types import SUBSCRIBABLE
-from transcription.webhooks.models import WebhookEndpoint
+from transcription.webhooks.models import WebhookDelivery, WebhookEndpoint
 from transcription.webhooks.queue import DisabledReason, disable
 from transcription.webhooks.targets import TargetRules
 
 ROWS_PER_PAGE = 50
+MAX_DISABLED_AT_ONCE = 200
 SAVED = ("url", "description", "events", "reach")
 EVENT_LABELS = {
     "session.completed": gettext_lazy("session.completed: a session has ended as it should"),
@@ -72,7 +74,7 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
     """Whoever changes where an endpoint leads is sent what its owner may read: that takes the right to read it."""
 
     form = EndpointForm
-    list_display = ("name", "state", "shown_events", "who", "last_delivered", "deliveries")
+    list_display = ("name", "state", "shown_events", "who", "last_delivered", "last_result", "deliveries")
     list_filter = ("enabled", "disabled_reason", "reach", ("owner", admin.RelatedOnlyFieldListFilter))
     search_fields = ("url", "description", "public_id", "owner__username")
     search_help_text = gettext_lazy("A part of the URL, the description, the id or the owner's name")
@@ -141,6 +143,25 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
     @admin.display(description=gettext_lazy("last delivered"), ordering="delivered_at")
     def last_delivered(self, endpoint: WebhookEndpoint) -> str | None:
         return moment(endpoint.delivered_at)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The last results of the shown page alone, each by an index."""
+        changelist = super().get_changelist_instance(request)
+        shown = list(changelist.result_list)
+        for endpoint in shown:
+            newest = WebhookDelivery.objects.filter(endpoint=endpoint, attempts__gt=0).order_by("-created_at", "-id")
+            endpoint.newest = newest.only("state", "response_status", "error").first()
+        changelist.result_list = shown
+        return changelist
+
+    @admin.display(description=gettext_lazy("last result"))
+    def last_result(self, endpoint: Any) -> str | None:
+        newest: WebhookDelivery | None = endpoint.newest
+        if newest is None:
+            return None
+        return with_second_line(
+            str(newest.response_status or newest.get_state_display()), newest.error.replace("_", " ")
+        )
 
     @admin.display(description=gettext_lazy("deliveries"))
     def deliveries(self, endpoint: WebhookEndpoint) -> str:
@@ -221,6 +242,13 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
         if len(chosen) != 1:
             self.message_user(request, _("Select one endpoint: its new secret is shown once."), messages.WARNING)
             return None
+        if not is_confirmed(request):
+            explanation = _(
+                "The new secret is shown once. The old one signs beside it for %(hours)d hours, so that the receiver can "
+                "change over without a gap."
+            ) % {"hours": endpoints.DEFAULT_OVERLAP_HOURS}
+            title = _("Replace the secret")
+            return ask(self, request, "rotate_secret", chosen, title=title, explanation=explanation, is_harmful=False)
         endpoints.rotate_secret(chosen[0])
         self.log_change(request, chosen[0], _("The secret was replaced."))
         return self._show_secret(request, chosen[0], _("The secret was replaced"))
@@ -231,9 +259,29 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
         endpoints.enable(WebhookEndpoint.objects.filter(pk__in=queryset.values("pk")))
 
     @admin.action(permissions=["change"], description=gettext_lazy("Disable selected endpoints"))
-    def disable(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
-        self._log(request, list(queryset.filter(enabled=True)), _("Disabled."))
-        disable(WebhookEndpoint.objects.filter(pk__in=queryset.values("pk")), DisabledReason.BY_HAND)
+    def disable(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> HttpResponse | None:
+        enabled = list(queryset.filter(enabled=True)[:MAX_DISABLED_AT_ONCE])
+        if not enabled:
+            self.message_user(request, _("The selected endpoints were disabled before."), messages.WARNING)
+            return None
+        if not is_confirmed(request):
+            title = ngettext("Disable %(count)d endpoint", "Disable %(count)d endpoints", len(enabled))
+            explanation = _(
+                "Nothing more is sent to them, and what waits for them is given up. Enabled again, they hear of what "
+                "happens from then on."
+            )
+            return ask(
+                self,
+                request,
+                "disable",
+                enabled,
+                title=title % {"count": len(enabled)},
+                explanation=explanation,
+                lines=[line(one.url, one.description) for one in enabled],
+            )
+        self._log(request, enabled, _("Disabled."))
+        disable(WebhookEndpoint.objects.filter(pk__in=[one.pk for one in enabled]), DisabledReason.BY_HAND)
+        return None
 
     def _log(self, request: HttpRequest, changed: list[WebhookEndpoint], what: str) -> None:
         for endpoint in changed:
