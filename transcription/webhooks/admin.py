@@ -244,8 +244,8 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
             return None
         if not is_confirmed(request):
             explanation = _(
-                "The new secret is shown once. The old one signs beside it for %(hours)d hours, so that the receiver can "
-                "change over without a gap."
+                "The new secret is shown once. The old one signs beside it for %(hours)d hours, so that the receiver "
+                "can change over without a gap."
             ) % {"hours": endpoints.DEFAULT_OVERLAP_HOURS}
             title = _("Replace the secret")
             return ask(self, request, "rotate_secret", chosen, title=title, explanation=explanation, is_harmful=False)
