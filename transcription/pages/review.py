@@ -42,11 +42,13 @@ def why_no_audio(session: TranscriptionSession, principal: Principal) -> str:
     """In words; empty where it can be heard."""
     if not access.may_listen(principal, session):
         return _("You may read this transcript, but not hear its audio.")
-    recording = SessionRecording.objects.filter(session=session).only("state", "deleted_at").first()
+    recording = SessionRecording.objects.filter(session=session).only("state", "reason", "deleted_at").first()
     if recording is None or recording.state == State.FAILED:
         return _("Audio was not kept.")
     if recording.state == State.DELETED:
         when = formats.date_format(timezone.localtime(recording.deleted_at)) if recording.deleted_at else ""
+        if when and recording.reason == "retention":
+            return _("Audio was deleted by retention on %(when)s.") % {"when": when}
         return _("Audio was deleted on %(when)s.") % {"when": when} if when else _("Audio was deleted.")
     if not recording.is_kept:
         return _("The audio is still being prepared. Reload this page in a moment.")

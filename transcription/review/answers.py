@@ -138,12 +138,14 @@ class ChangeAnswer(BaseModel):
 
 
 class ConflictAnswer(ErrorAnswer):
-    """409. current: the segment as it stands; yours: the text that was sent; both only where reason is
-    `edit_conflict`."""
+    """409. current: the segment as it stands; changed_by, changed_at: who made it so and when; yours: the text that was
+    sent; all only where reason is `edit_conflict`."""
 
     version: int | None = None
     current: ReviewSegment | None = None
     yours: str | None = None
+    changed_by: str | None = None
+    changed_at: datetime | None = None
 
 
 class FoundPlace(Schema):

@@ -93,8 +93,18 @@ class Editing:
 
     def conflict(self, passage: Passage | None, yours: str | None = None) -> EditConflict:
         current = None if passage is None else ReviewSegment.of(self.reading(passage)).model_dump()
-        message = _("Somebody else changed this meanwhile.")
-        return EditConflict(message, version=self.review.version, current=current, yours=yours)
+        # What nobody changed has the version 0, and no entry.
+        number = self.review.version if passage is None else passage.version
+        last = ReviewChange.objects.filter(session=self.session, number=number).values("by", "at").first()
+        by, at = (last["by"], last["at"]) if last is not None else (None, None)
+        return EditConflict(
+            _("Somebody else changed this meanwhile."),
+            version=self.review.version,
+            current=current,
+            yours=yours,
+            changed_by=by,
+            changed_at=at,
+        )
 
     def reading(self, passage: Passage) -> Reading:
         return readings_of(self.session, [passage])[0]

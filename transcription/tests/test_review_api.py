@@ -132,6 +132,8 @@ def test_an_edit_of_an_older_version_is_answered_with_both_texts(page: Page) -> 
     conflict = page.edit("0", text="two", status=409)
     assert (conflict["reason"], conflict["yours"], conflict["version"]) == ("edit_conflict", "two", 1)
     assert (conflict["current"]["text"], conflict["current"]["version"]) == ("one", 1)
+    assert conflict["changed_by"] == "Zoe Hall"
+    assert conflict["changed_at"] == page.ask("GET", "/history")["entries"][0]["at"]
     page.edit("0", 1, text="two")
     assert page.texts()[0] == ("0", "two")
 

@@ -10,11 +10,13 @@ const LONGEST_WAIT_MS = 30_000;
 /** The server cannot be reached, or cannot take anything right now. */
 export class Unreachable extends Error {}
 
-/** The segment is another than the change was based on. current: as it is now, {version, text, …}. */
+/** The segment is another than the change was based on. current: as it is now, {version, text, …}. by: who made it so, at: when. */
 export class Conflict extends Error {
-  constructor(message, current) {
+  constructor(message, current, { by = "", at = null } = {}) {
     super(message);
     this.current = current;
+    this.by = by;
+    this.at = at;
   }
 }
 
@@ -23,7 +25,7 @@ export class ChangeQueue extends EventTarget {
    * send(change): the answer {version, …}; raises Unreachable, Conflict, or what refuses the change for good.
    * store: {load() -> [change], save([change])}.
    * Events: "state" {state, waiting}, state one of saved, saving, offline, conflict; "saved" {change, answer};
-   * "conflict" {change, current}, until resolve() is called; "refused" {change, error}.
+   * "conflict" {change, current, by, at}, until resolve() is called; "refused" {change, error}.
    */
   constructor({ send, store, setTimer = setTimeout, clearTimer = clearTimeout, random = Math.random }) {
     super();
@@ -110,7 +112,7 @@ export class ChangeQueue extends EventTarget {
       this._emit("saved", { change, answer });
     } catch (error) {
       if (error instanceof Unreachable) return this._wait();
-      if (error instanceof Conflict) return this._stand(change, error.current);
+      if (error instanceof Conflict) return this._stand(change, error);
       this._done(change, null);
       this._emit("refused", { change, error });
     }
@@ -136,10 +138,10 @@ export class ChangeQueue extends EventTarget {
     return false;
   }
 
-  _stand(change, current) {
+  _stand(change, { current, by, at }) {
     this._current = current;
     this._tell("conflict");
-    this._emit("conflict", { change, current });
+    this._emit("conflict", { change, current, by, at });
     return false;
   }
 

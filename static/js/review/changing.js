@@ -14,10 +14,10 @@ export class Changing {
   /**
    * page: {root, api, transcript, list, bar, announcer, dialogs: {conflict, speaker, ask}, storeKey}.
    * onState({state, waiting, message}): what to show of the saving. onChange(): the transcript was changed from here.
-   * refresh(): fetch what others changed.
+   * refresh(): fetch what others changed. readAgain(): fetch everything.
    */
-  constructor(page, { onState, onChange, refresh }) {
-    Object.assign(this, page, { onState, onChange, refresh });
+  constructor(page, { onState, onChange, refresh, readAgain }) {
+    Object.assign(this, page, { onState, onChange, refresh, readAgain });
     this.mayEdit = false;
     this.undo = new UndoStack(() => this.showUndo());
     this.queue = new ChangeQueue({ send: (change) => this._send(change), store: browserStore(this.storeKey) });
@@ -45,8 +45,13 @@ export class Changing {
     window.addEventListener("beforeunload", (event) => {
       if (this.editor.isChanged) event.preventDefault();
     });
-    for (const { id, kind, ...fields } of queue.waiting) this.transcript.put(id, { ...shownFields(kind, fields), isWaiting: true });
+    this.showWaiting();
     queue.start();
+  }
+
+  /** What is not on the server yet is shown all the same. */
+  showWaiting() {
+    for (const { id, kind, ...fields } of this.queue.waiting) this.transcript.put(id, { ...shownFields(kind, fields), isWaiting: true });
   }
 
   /** Open the editor on a segment. */
@@ -194,14 +199,17 @@ export class Changing {
     this.onChange();
   }
 
-  async _onConflict({ change, current }) {
+  async _onConflict({ change, current, by, at }) {
     if (!current || current.id !== change.id || change.kind !== "text") {
       // A speaker, or a segment that is no more: what is there stays.
       this.queue.resolve(false);
-      this._say(gettext("Somebody else changed this segment meanwhile. Your change of it was not made."), "warn");
+      const words = by
+        ? interpolate(gettext("%(name)s changed this segment meanwhile. Your change of it was not made."), { name: by })
+        : gettext("Somebody else changed this segment meanwhile. Your change of it was not made.");
+      this._say(words, "warn");
       return void this.refresh();
     }
-    const choice = await this.dialogs.conflict.ask({ who: "", theirs: current.text, mine: change.text });
+    const choice = await this.dialogs.conflict.ask({ who: by, at, theirs: current.text, mine: change.text });
     this.queue.resolve(choice === "mine");
     if (choice !== "mine") this.transcript.apply({ segments: [current], removed: [] });
     if (choice === "edit") this.edit(change.id, { text: change.text });
@@ -222,19 +230,25 @@ export class Changing {
     this._onState({ state: "saving", waiting: 0 });
     try {
       const answer = await ask();
-      this.transcript.apply(answer);
-      if (answer.segments.length || answer.removed.length) this._remember(answer.version);
+      await this._take(answer);
+      if (!answer.is_all || answer.segments.length || answer.removed.length) this._remember(answer.version);
       this._onState({ state: "saved", waiting: 0 });
       this.announcer.say(said);
       this.onChange();
       return answer;
     } catch (error) {
       if (error instanceof Unreachable) this._say(gettext("The server cannot be reached. Nothing was changed; try again in a moment."), "warn");
-      else if (error instanceof Conflict) this._say(gettext("Somebody else changed the transcript meanwhile. It is up to date now; try again."), "warn");
+      else if (error instanceof Conflict) this._say(meanwhileWords(error.by), "warn");
       else this._say(interpolate(gettext("Not saved: %(message)s"), { message: error.message }), "danger");
       await this.refresh();
       return null;
     }
+  }
+
+  /** What a change did; of more segments than the answer tells everything is read again. */
+  async _take(answer) {
+    if (answer.is_all) this.transcript.apply(answer);
+    else await this.readAgain();
   }
 
   /** number: of the entry in the history. Taking back what took it back does it once more. */
@@ -244,7 +258,7 @@ export class Changing {
       try {
         const answer = await this.api.undo(last);
         last = answer.version;
-        this.transcript.apply(answer);
+        await this._take(answer);
         this.onChange();
         return true;
       } catch (error) {
@@ -299,6 +313,12 @@ export class Changing {
     this.api.unlock(id).catch(() => {}); // it ends by itself
     this.list.update(this.transcript.get(id));
   }
+}
+
+function meanwhileWords(name) {
+  return name
+    ? interpolate(gettext("%(name)s changed the transcript meanwhile. It is up to date now; try again."), { name })
+    : gettext("Somebody else changed the transcript meanwhile. It is up to date now; try again.");
 }
 
 function shownFields(kind, { text, speaker }) {

@@ -2,6 +2,7 @@
 
 import { gettext, interpolate, ngettext } from "../i18n.js";
 import { speakerName } from "./passage-row.js";
+import { diffTexts } from "./word-diff.js";
 
 /** Show a dialog until it closes. Returns its returnValue, empty where it was cancelled. */
 function shown(dialog) {
@@ -33,15 +34,25 @@ export class ConflictDialog {
     });
   }
 
-  /** Returns "mine", "theirs" or "edit" (one's own, again, in the editor). */
-  ask({ who, theirs, mine }) {
+  /** who: made the other text, at a time; both may be unknown. Returns "mine", "theirs" or "edit" (one's own, again, in the editor). */
+  ask({ who, at, theirs, mine }) {
+    const time = at ? new Date(at).toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" }) : "";
     this.find("who").textContent = who
-      ? interpolate(gettext("%(name)s saved another text while you were editing. Which one should stay?"), { name: who })
+      ? interpolate(gettext("%(name)s saved another text at %(time)s, while you were editing. Which one should stay?"), { name: who, time })
       : gettext("Another text was saved while you were editing. Which one should stay?");
-    this.find("theirs").textContent = theirs;
-    this.find("mine").textContent = mine;
+    this.find("by").textContent = who ? interpolate(gettext("Text of %(name)s"), { name: who }) : gettext("Theirs");
+    this.find("theirs").replaceChildren(...marked(theirs, mine));
+    this.find("mine").replaceChildren(...marked(mine, theirs));
     return shown(this.dialog);
   }
+}
+
+/** A text with what the other one has not. */
+function marked(text, other) {
+  return diffTexts(other, text)
+    .filter(({ kind }) => kind !== "removed")
+    .map(({ kind, text: words }) => (kind === "same" ? words : Object.assign(document.createElement("mark"), { textContent: words.trimEnd() })))
+    .flatMap((part) => (typeof part === "string" ? [part] : [part, " "]));
 }
 
 /** Who speaks in a segment, or in all that have the same speaker. */

@@ -28,6 +28,7 @@ export class ReviewPage {
     const marks = JSON.parse(document.getElementById("review-marks").textContent);
     this.gaps = marks.gaps.map(([startMs, endMs]) => ({ startMs, endMs }));
     this.mayChange = "mayChange" in root.dataset;
+    this.isLoaded = false;
     this.isReviewed = false;
     this.whyReadOnly = null;
     this.transcript = new Transcript({ cutOff: new Set(marks.cut_off), languages: new Map(marks.languages) });
@@ -58,7 +59,7 @@ export class ReviewPage {
     this.dialogs = dialogs;
     this.changing = new Changing(
       { ...page, dialogs, storeKey: `review:${root.dataset.owner}:${root.dataset.publicId}` },
-      { onState: (state) => this._showState(state), onChange: () => this.side.refreshSoon(), refresh: () => this.refresh() },
+      { onState: (state) => this._showState(state), onChange: () => this.side.refreshSoon(), refresh: () => this.refresh(), readAgain: () => this._readAgain() },
     );
     this.reading = new Reading(page, {
       replaceOne: (...args) => this.changing.replaceOne(...args),
@@ -86,9 +87,6 @@ export class ReviewPage {
     this.find("reopen")?.addEventListener("click", () => this.setReviewed(false));
     document.addEventListener("keydown", (event) => this._onKey(event));
     if (!(await this._load())) return;
-    this.transcript.addEventListener("changed", ({ detail }) => this.list.sync(this.transcript.passages, detail.ids));
-    this.find("tools").hidden = false;
-    this.reading.connect();
     this.side.connect();
     if (this.mayChange) this.changing.connect();
     this._openLink();
@@ -98,7 +96,7 @@ export class ReviewPage {
   }
 
   get mayEdit() {
-    return this.mayChange && this.whyReadOnly === null;
+    return this.mayChange && this.isLoaded && this.whyReadOnly === null;
   }
 
   /** What others changed, and who edits what. */
@@ -106,8 +104,8 @@ export class ReviewPage {
     if (document.visibilityState !== "visible") return;
     try {
       const news = await this.api.news(this.transcript.version);
-      if (!news.is_all) return void location.reload();
-      if (news.version !== this.transcript.version) {
+      if (!news.is_all) await this._readAgain();
+      else if (news.version !== this.transcript.version) {
         this.transcript.apply(news, { isNews: true });
         this.side.refreshSoon();
       }
@@ -134,27 +132,49 @@ export class ReviewPage {
 
   async _load() {
     try {
-      let isFirst = true;
+      let first = null;
       for await (const part of this.api.parts()) {
         this.transcript.add(part.segments);
-        if (isFirst) {
-          this.transcript.version = part.version;
-          this._showFacts(part);
-          this.root.classList.add("has-review");
-          this.find("transcript").classList.add("is-review");
-          this.root.querySelector(".parts")?.remove();
-        }
         this.transcript.setLocks(locksOfOthers(part.locks));
-        if (isFirst) this.list.show(this.transcript.passages);
-        else this.list.sync(this.transcript.passages, []);
-        isFirst = false;
+        if (first === null) this._begin(part);
+        first ??= part;
       }
+      this.isLoaded = true;
+      this._showFacts(first);
+      this._showState({ state: "", message: "" });
       return true;
     } catch (error) {
       this._say(interpolate(gettext("The transcript cannot be edited right now: %(message)s Reload the page to try again."), { message: error.message }), "warn");
       this.find("tools").hidden = false;
       return false;
     }
+  }
+
+  /** The first part is there to be read and heard; it is edited when all of it is. */
+  _begin(part) {
+    this.transcript.version = part.version;
+    this._showFacts(part);
+    this.root.classList.add("has-review");
+    this.find("transcript").classList.add("is-review");
+    this.root.querySelector(".parts")?.remove();
+    this.list.show(this.transcript.passages);
+    this.transcript.addEventListener("changed", ({ detail }) => this.list.sync(this.transcript.passages, detail.ids));
+    this.find("tools").hidden = false;
+    this.reading.connect();
+    if (part.next !== null) this._showState({ state: "", message: gettext("Loading…") });
+  }
+
+  /** Everything once more, where too much changed to be told. */
+  async _readAgain() {
+    const segments = [];
+    let first = null;
+    for await (const part of this.api.parts()) {
+      first ??= part;
+      segments.push(...part.segments);
+    }
+    this.transcript.reset(segments, first.version);
+    this.changing.showWaiting();
+    this._showFacts(first);
   }
 
   /** `#segment-12` is that segment, `?t=83.2` that second of the audio. */
@@ -187,11 +207,10 @@ export class ReviewPage {
   }
 
   _showFacts({ why_read_only: why, reviewed_at: at, reviewed_by: by }) {
-    const couldEdit = this.mayEdit;
     this.whyReadOnly = why;
     this.isReviewed = at !== null;
     this.changing.mayEdit = this.mayEdit;
-    if (couldEdit !== this.list.options.mayEdit || this.mayEdit !== couldEdit) {
+    if (this.mayEdit !== this.list.options.mayEdit) {
       this.list.change({ mayEdit: this.mayEdit });
       this.side.showSpeakers();
       this.changing.showUndo();
@@ -203,7 +222,7 @@ export class ReviewPage {
     line.hidden = !this.isReviewed;
     const values = { name: by, time: at ? new Date(at).toLocaleString(pageLanguage(), { dateStyle: "medium", timeStyle: "short" }) : "" };
     if (this.isReviewed) line.textContent = interpolate(gettext("Reviewed by %(name)s, %(time)s"), values);
-    this.root.classList.toggle("is-read-only", !this.mayEdit);
+    this.find("read-only").hidden = !this.isLoaded || this.mayEdit;
   }
 
   _showState({ state, message }) {

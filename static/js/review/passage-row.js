@@ -23,15 +23,16 @@ export function shownText(passage, view) {
   return view === "machine" ? passage.asrText : passage.text;
 }
 
-/** template: a row without content. options: {language, view, threshold, mayEdit}, see TranscriptList. */
+/** template: a row without content. options: {language, view, threshold, mayEdit}, see TranscriptList. Without words. */
 export function makeRow(template, passage, options) {
   const row = template.content.firstElementChild.cloneNode(true);
   row.dataset.id = passage.id;
-  fillRow(row, passage, options);
+  fillRow(row, passage, options, { withWords: false });
   return row;
 }
 
-export function fillRow(row, passage, { language, view, threshold, mayEdit }) {
+/** withWords: each word is an element, to be marked and clicked; otherwise the text is one. */
+export function fillRow(row, passage, { language, view, threshold, mayEdit }, { withWords = true } = {}) {
   const find = (name) => row.querySelector(`[data-${name}]`);
   // The segment in which it begins has the anchor; searches and links know no other number.
   row.id = passage.id.includes(".") ? "" : `segment-${passage.id}`;
@@ -42,7 +43,7 @@ export function fillRow(row, passage, { language, view, threshold, mayEdit }) {
   fillSpeaker(find("row-speaker"), passage.speaker, mayEdit);
   const paragraph = find("text");
   paragraph.lang = passage.language || language;
-  paragraph.replaceChildren(...(view === "changes" ? changeNodes(passage) : wordNodes(passage, view, threshold)));
+  paragraph.replaceChildren(...contentOf(passage, view, threshold, withWords));
   find("row-edited").hidden = !passage.isEdited;
   find("row-reviewed").hidden = !passage.reviewed;
   find("row-cut-off").hidden = !passage.isCutOff;
@@ -58,6 +59,11 @@ function fillSpeaker(button, speaker, mayEdit) {
   button.disabled = !mayEdit;
   button.textContent = speakerName(speaker) || gettext("Who speaks?");
   button.classList.toggle("is-unset", !speaker);
+}
+
+function contentOf(passage, view, threshold, withWords) {
+  if (view === "changes") return changeNodes(passage);
+  return withWords ? wordNodes(passage, view, threshold) : [shownText(passage, view)];
 }
 
 function wordNodes(passage, view, threshold) {

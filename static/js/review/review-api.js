@@ -132,7 +132,9 @@ export class ReviewApi {
     }
     const answer = await response.json().catch(() => null);
     if (response.ok) return answer;
-    if (response.status === 409 && answer?.reason === "edit_conflict") throw new Conflict(answer.message, answer.current);
+    if (response.status === 409 && answer?.reason === "edit_conflict") {
+      throw new Conflict(answer.message, answer.current, { by: answer.changed_by ?? "", at: answer.changed_at });
+    }
     if (response.status >= 500 || response.status === 429) throw new Unreachable(answer?.message ?? String(response.status));
     throw new Refused(response.status, answer ?? {});
   }

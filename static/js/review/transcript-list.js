@@ -1,6 +1,10 @@
-/** The rows of a transcript: made in chunks, so that thousands of them do not hold up the page. */
+/**
+ * The rows of a transcript: made in chunks, so that thousands of them do not hold up the page. Each word has an element
+ * of its own only in rows on or near the screen; the others hold their text.
+ */
 
 import { fillRow, makeRow } from "./passage-row.js";
+import { RowsInSight } from "./rows-in-sight.js";
 
 const FIRST_ROWS = 60;
 const ROWS_AT_ONCE = 150;
@@ -21,7 +25,10 @@ export class TranscriptList {
     this._current = { row: null, word: null };
     this._made = 0;
     this._more = null;
-    this._hits = { all: [], current: null };
+    this._hits = { byRow: new Map(), current: null };
+    this._worded = new Set(); // rows whose words have elements
+    this._stale = new Set(); // rows that show something else than they should
+    this._sight = new RowsInSight((rows) => this._onSight(rows));
   }
 
   connect() {
@@ -40,6 +47,9 @@ export class TranscriptList {
   show(passages) {
     this.passages = passages;
     this.list.replaceChildren();
+    this._sight.clear();
+    this._worded.clear();
+    this._stale.clear();
     this.rows.clear();
     this._current = { row: null, word: null };
     this._made = 0;
@@ -57,8 +67,10 @@ export class TranscriptList {
 
   /** The row of a passage, made now if it was not; null where there is no such passage. */
   row(id) {
-    const at = this.index(id);
-    if (at >= this._made) this._make(at + 1 - this._made);
+    if (!this.rows.has(id)) {
+      const at = this.index(id);
+      if (at >= this._made) this._make(at + 1 - this._made);
+    }
     return this.rows.get(id) ?? null;
   }
 
@@ -77,6 +89,7 @@ export class TranscriptList {
       if (kept.has(id)) continue;
       row.remove();
       this.rows.delete(id);
+      this._forget(row);
     }
     const at = this.passages.findIndex(({ id }) => id === this.cursorId);
     this.passages = passages;
@@ -96,8 +109,7 @@ export class TranscriptList {
   _place(passage, before, changed) {
     let row = this.rows.get(passage.id);
     if (!row) {
-      row = makeRow(this.template, passage, this.options);
-      this.rows.set(passage.id, row);
+      row = this._makeRow(passage);
       if (before) before.after(row);
       else this.list.prepend(row);
     } else if (changed.has(passage.id)) {
@@ -111,13 +123,12 @@ export class TranscriptList {
     this.refresh();
   }
 
-  /** Fill every row anew. */
+  /** Fill every row anew: those in sight now, the others a little later. */
   refresh() {
-    for (const passage of this.passages) {
-      const row = this.rows.get(passage.id);
-      if (row) this._fill(row, passage);
-    }
+    this._stale = new Set(this.rows.values());
+    for (const row of this._sight.rows) this._freshen(row);
     this._paintHits();
+    this._makeLater();
   }
 
   setCursor(id) {
@@ -137,6 +148,7 @@ export class TranscriptList {
   /** What is heard right now: at most two classes change. place: {key, word} or null. */
   setCurrent(id, word = null) {
     const row = id === null ? null : this.row(id);
+    if (row && word !== null && !this._worded.has(row)) this._fill(row, this.get(id), true);
     const span = row && word !== null ? row.querySelector(`[data-w="${word}"]`) : null;
     const now = this._current;
     if (now.row !== row) {
@@ -154,15 +166,22 @@ export class TranscriptList {
 
   /** hits: [{key, start, end}] in the text that is shown. current: one of them. */
   setHits(hits, current = null) {
-    this._hits = { all: hits, current };
+    const byRow = new Map();
+    for (const hit of hits) {
+      if (!byRow.has(hit.key)) byRow.set(hit.key, []);
+      byRow.get(hit.key).push(hit);
+    }
+    this._hits = { byRow, current };
     this._paintHits();
   }
 
+  /** Only in rows in sight: thousands of marks would cost more than they show. */
   _paintHits() {
     if (!globalThis.Highlight) return; // the row is scrolled to all the same
-    const { all, current } = this._hits;
+    const { byRow, current } = this._hits;
     const ranges = (hits) => hits.map((hit) => this._range(hit)).filter(Boolean);
-    CSS.highlights.set("find", new Highlight(...ranges(all.filter((hit) => hit !== current))));
+    const hits = byRow.size ? [...this._sight.rows].flatMap((row) => byRow.get(row.dataset.id) ?? []) : [];
+    CSS.highlights.set("find", new Highlight(...ranges(hits.filter((hit) => hit !== current))));
     CSS.highlights.set("find-current", new Highlight(...ranges(current ? [current] : [])));
   }
 
@@ -190,28 +209,55 @@ export class TranscriptList {
 
   _make(count) {
     const passages = this.passages.slice(this._made, this._made + count);
-    const rows = passages.map((passage) => makeRow(this.template, passage, this.options));
-    passages.forEach((passage, i) => this.rows.set(passage.id, rows[i]));
-    this.list.append(...rows);
+    this.list.append(...passages.map((passage) => this._makeRow(passage)));
     this._made += passages.length;
     this._tab(this.rows.get(this.cursorId), 0);
     this._makeLater();
   }
 
+  _makeRow(passage) {
+    const row = makeRow(this.template, passage, this.options);
+    this.rows.set(passage.id, row);
+    this._sight.add(row);
+    return row;
+  }
+
   _makeLater() {
-    if (this._more !== null || this._made >= this.passages.length) return;
+    if (this._more !== null || (this._made >= this.passages.length && !this._stale.size)) return;
     this._more = setTimeout(() => {
       this._more = null;
-      this._make(ROWS_AT_ONCE);
-      if (this._hits.all.length) this._paintHits();
+      if (this._made < this.passages.length) this._make(ROWS_AT_ONCE);
+      else for (const row of [...this._stale].slice(0, ROWS_AT_ONCE)) this._freshen(row);
+      this._makeLater();
     });
   }
 
-  _fill(row, passage) {
+  /** Rows that came near the screen. */
+  _onSight(rows) {
+    for (const row of rows) if (!this._worded.has(row) || this._stale.has(row)) this._freshen(row);
+    if (this._hits.byRow.size) this._paintHits();
+  }
+
+  _freshen(row) {
+    const passage = this.get(row.dataset.id);
+    if (passage) this._fill(row, passage);
+    this._stale.delete(row);
+  }
+
+  _fill(row, passage, withWords = this._sight.has(row)) {
     if (row.classList.contains("is-editing")) return; // it is filled when the editor leaves
-    fillRow(row, passage, this.options);
+    fillRow(row, passage, this.options, { withWords });
+    if (withWords) this._worded.add(row);
+    else this._worded.delete(row);
+    this._stale.delete(row);
     if (this._current.row === row) this._current.word = null;
     this._tab(row, passage.id === this.cursorId ? 0 : -1);
+  }
+
+  _forget(row) {
+    this._sight.remove(row);
+    this._worded.delete(row);
+    this._stale.delete(row);
   }
 
   /** One stop of the Tab key for the whole list, and within its row the buttons. */

@@ -79,6 +79,14 @@ export class Transcript extends EventTarget {
     this._changed([]);
   }
 
+  /** Everything anew; of who edits what the next news tells. version: of the review before these were read. */
+  reset(segments, version) {
+    const gone = this.passages.map(({ id }) => id);
+    this.passages = segments.map((segment) => this._keepLock(toPassage(segment, this.marks)));
+    this.version = version;
+    this._changed([...new Set([...gone, ...this.passages.map(({ id }) => id)])]);
+  }
+
   /**
    * answer: {version, segments, removed}, what a change did. isNews: it is everything since our version; otherwise
    * others may have been in between, and what they did is still to be asked for.

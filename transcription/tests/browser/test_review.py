@@ -324,3 +324,22 @@ def test_a_long_transcript_is_quick_to_begin_and_complete_in_the_end(open_page: 
     page.locator("[data-find-query]").fill("number 777")
     expect(page.locator("[data-find-count]")).to_have_text("1 of 1")
     expect(page.locator("#segment-777")).to_be_in_viewport()
+    # Words have elements of their own where somebody sees them, and nowhere else.
+    expect(page.locator("#segment-777 [data-w]")).to_have_count(7)
+    assert page.locator("[data-w]").count() < 3000
+
+
+def test_what_is_replaced_in_a_thousand_segments_is_shown_and_undone_at_once(open_page: OpenPage) -> None:
+    page = open_review(open_page, "long-reading")
+    expect(page.get_by_role("button", name="Mark reviewed")).to_be_visible()
+    page.keyboard.press("Control+f")
+    page.locator("[data-find-query]").fill("long reading")
+    page.locator("[data-replace-text]").fill("short one")
+    page.get_by_role("button", name="Replace all…").click()
+    expect(page.locator("[data-ask-text]")).to_contain_text("1005 places in 1005 segments become “short one”.")
+    page.locator("[data-ask-yes]").click()
+    expect(text(page, 1004)).to_have_text("Sentence number 1004 of a short one.", timeout=ACTION_TIMEOUT_MS)
+    expect_saved(page)
+    page.locator("[data-find-close]").click()
+    page.get_by_role("button", name="Undo").click()
+    expect(text(page, 1004)).to_have_text("Sentence number 1004 of a long reading.", timeout=ACTION_TIMEOUT_MS)
