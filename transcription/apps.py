@@ -5,11 +5,12 @@ from django.contrib.auth.signals import user_login_failed
 from django.db import connections
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
 
 
 class TranscriptionAppConfig(AppConfig):
     name = "transcription"
-    verbose_name = "Transcription"
+    verbose_name = _("Transcription")
 
     def ready(self) -> None:
         # Registers what it checks; the site itself is no application.
