@@ -13,6 +13,8 @@ from speechsite.config import ENV_FILE, Config
 
 # Of 1.0. MAX_CONCURENT_SESSIONS has 0.98, DB_URL for DATABASE_URL 0.67; names of other programs are less like ours.
 LIKENESS = 0.8
+# These checks alone, for who has no time to import all that Django's own look at.
+TAG = "settings_file"
 KNOWN = [name.upper() for name in Config.model_fields]
 
 
@@ -25,7 +27,7 @@ def misspelt_settings(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-@register
+@register(TAG)
 def check_env_file(**_kwargs: Any) -> list[CheckMessage]:
     """Others' names may stand in the file too and are none of our business."""
     return [

@@ -49,3 +49,13 @@ def test_a_command_warns_of_a_misspelt_name_and_goes_on(tmp_path: Path) -> None:
     assert f"{env_file}: MAX_CONCURENT_SESSIONS is no setting and has no effect." in outcome.stderr
     assert "Is MAX_CONCURRENT_SESSIONS meant?" in outcome.stderr
     assert "PORT" not in outcome.stderr
+
+
+def test_serve_warns_of_it_too(tmp_path: Path) -> None:
+    env_file = tmp_path / "my.env"
+    env_file.write_text("MAX_CONCURENT_SESSIONS=3\n")
+
+    outcome = manage("serve", "--workers", "0", data_dir=tmp_path, ENV_FILE=str(env_file))
+
+    assert "MAX_CONCURENT_SESSIONS is no setting and has no effect." in outcome.stderr
+    assert "--workers must be at least 1" in outcome.stderr

@@ -22,6 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import ngettext
 
+from speechsite.checks import TAG
 from speechsite.config import Config, get_config
 from speechsite.embedded import (
     LOOPBACK,
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         "restarts what dies; ends everything on Ctrl-C or SIGTERM. SIGHUP replaces the workers one by one; "
         "SIGUSR1 drains them."
     )
+    # The others look for mistakes of the code, and take a second of what the start may take.
+    requires_system_checks = (TAG,)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         config = get_config()
