@@ -14,6 +14,7 @@ from simple_history.models import HistoricalRecords
 
 from transcription.audio.formats import AudioFormat, Encoding
 from transcription.identity.key_models import ApiKey, SocketToken, UsageDay
+from transcription.search import error_index
 
 __all__ = ["ApiKey", "SocketToken", "TranscriptSegment", "TranscriptionSession", "UsageDay", "Worker"]
 
@@ -183,6 +184,8 @@ class TranscriptionSession(models.Model):
             # What somebody without wider permissions sees: their own, and those made with their keys.
             models.Index(fields=["owner", "-created_at"], name="session_owner_newest"),
             models.Index(fields=["api_key", "-created_at"], name="session_key_newest"),
+            # The list of those that went wrong: of all that is looked for, the rarest.
+            models.Index(fields=["-created_at", "-id"], name=error_index.NAME, condition=error_index.has_errors()),
             # What else heard the same recording.
             models.Index(fields=["rerun_of"], name="session_reruns", condition=Q(rerun_of__isnull=False)),
             # What the numbers of days are still to be told.

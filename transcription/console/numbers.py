@@ -105,11 +105,13 @@ def console_numbers(now: datetime | None = None) -> dict[str, Any]:
 
 
 def ended_since(now: datetime, age: timedelta) -> QuerySet[TranscriptionSession]:
-    """Sessions that ended within this time.
+    """Sessions that ended within this time."""
+    return TranscriptionSession.objects.filter(ended_within(now, age))
 
-    A session lasts a day at most, which lets the index on created_at narrow the search.
-    """
-    return TranscriptionSession.objects.filter(created_at__gte=now - timedelta(days=1) - age, ended_at__gte=now - age)
+
+def ended_within(now: datetime, age: timedelta) -> Q:
+    """A session lasts a day at most, which lets the index on created_at narrow the search."""
+    return Q(created_at__gte=now - timedelta(days=1) - age, ended_at__gte=now - age)
 
 
 def _with_losses(sessions: QuerySet[TranscriptionSession]) -> QuerySet[TranscriptionSession]:

@@ -49,6 +49,9 @@ class _Number(forms.IntegerField):
         return self.usual if found is None else found
 
 
+EVERY_FORMAT = "all"
+
+
 class ExportForm(forms.Form):
     """Unbound it offers what is usual. What is left out of a query is as usual."""
 
@@ -73,8 +76,8 @@ class ExportForm(forms.Form):
 
     SUBTITLE_FIELDS = ("line_characters", "lines", "characters_per_second", "min_cue_ms")
 
-    def __init__(self, data: Any = None) -> None:
-        super().__init__(data, auto_id="export_%s")
+    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, auto_id="export_%s", initial=initial)
         for name in self.SUBTITLE_FIELDS:
             self.fields[name].initial = getattr(USUAL, name)
 
@@ -85,3 +88,15 @@ class ExportForm(forms.Form):
         """What a valid form asks for."""
         asked = {name: value for name, value in self.cleaned_data.items() if name != "format"}
         return ExportOptions(**asked | {"text": asked["text"] or "edited"})
+
+
+class ZipForm(ExportForm):
+    """The same for many transcripts: a file of one format for each, or of every format."""
+
+    format = forms.ChoiceField(
+        label=_("Files of the ZIP"), choices=[(EVERY_FORMAT, _("Every format")), *FORMATS], initial=EVERY_FORMAT
+    )
+
+    def formats(self) -> tuple[str, ...]:
+        chosen = self.cleaned_data["format"]
+        return tuple(format for format, _label in FORMATS) if chosen == EVERY_FORMAT else (chosen,)

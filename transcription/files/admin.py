@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from transcription import access
 from transcription.admin.confirming import ask, is_confirmed, line
 from transcription.admin.display import format_duration, moment, session_link, shorten, with_second_line
+from transcription.admin.lists import CappedListMixin
 from transcription.files import job_store
 from transcription.files.models import FileJob
 from transcription.jobs.in_process import jobs
@@ -24,7 +25,7 @@ MAX_AT_ONCE = 200
 
 
 @admin.register(FileJob)
-class FileJobAdmin(admin.ModelAdmin):
+class FileJobAdmin(CappedListMixin, admin.ModelAdmin):
     list_display = ("name", "state_and_reason", "shown_progress", "length", "tries", "who", "created")
     list_filter: ClassVar = [
         "state",
@@ -38,7 +39,8 @@ class FileJobAdmin(admin.ModelAdmin):
     list_select_related = ("owner", "api_key", "session")
     list_per_page = ROWS_PER_PAGE
     show_full_result_count = False
-    show_facets = ShowFacets.ALLOW
+    # Each would count the whole table.
+    show_facets = ShowFacets.NEVER
     actions = ("cancel_jobs", "queue_jobs_again")
     fields = (
         "name", "public_id", "state_and_reason", "error_message", "transcript", "shown_progress", "length",

@@ -91,6 +91,8 @@ class FileJob(LeasedRow):
             # What the runner looks for: of all rows only those that are not done with.
             models.Index(fields=["due_at", "id"], name="filejob_due", condition=models.Q(due_at__isnull=False)),
             models.Index(fields=["-created_at", "-id"], name="filejob_newest"),
+            # The list by state: of those that failed there are few, as of those that are not done.
+            models.Index(fields=["state", "-created_at", "-id"], name="filejob_state_newest"),
             models.Index(fields=["owner", "-created_at"], name="filejob_owner_newest"),
             models.Index(fields=["api_key", "-created_at"], name="filejob_key_newest"),
         ]

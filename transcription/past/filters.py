@@ -12,11 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from transcription.access import Who, listed_sessions, owned_by, visible_sessions
+from transcription.console.numbers import ended_within
 from transcription.identity.key_models import ApiKey
 from transcription.models import TranscriptionSession
 from transcription.past.models import ReviewAssignment
 from transcription.recording.models import SessionRecording
 from transcription.review.models import Review
+from transcription.search.error_index import has_errors, has_losses
 from transcription.search.metadata_index import has_pair
 from transcription.search.session_list import Listing, lasted, stored_languages
 
@@ -24,6 +26,7 @@ State = TranscriptionSession.State
 
 MAX_SEARCH_CHARACTERS = 200
 MAX_PAIR_CHARACTERS = 401
+HOUR = "hour"
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 # Every name that a session's dialect may have, in words.
 SOURCES = [
@@ -42,7 +45,13 @@ class SessionFilterForm(forms.Form):
     period = forms.ChoiceField(
         label=_("Started"),
         required=False,
-        choices=[("", _("Any time")), ("today", _("Today")), ("7", _("Last 7 days")), ("30", _("Last 30 days"))],
+        choices=[
+            ("", _("Any time")),
+            (HOUR, _("Ended in the last hour")),
+            ("today", _("Today")),
+            ("7", _("Last 7 days")),
+            ("30", _("Last 30 days")),
+        ],
     )
     since = forms.DateField(label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
     until = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d"))
@@ -84,6 +93,7 @@ class SessionFilterForm(forms.Form):
         choices=[("", _("With or without")), ("yes", _("Audio kept")), ("no", _("No audio"))],
     )
     errors_only = forms.BooleanField(label=_("With errors"), required=False)
+    lost = forms.BooleanField(label=_("Audio lost"), required=False)
     assigned = forms.ChoiceField(
         label=_("Reviewer"),
         required=False,
@@ -93,6 +103,7 @@ class SessionFilterForm(forms.Form):
 
     MORE = (
         "since", "until", "language", "length", "source", "key", "pair", "review", "assigned", "audio", "errors_only",
+        "lost",
     )  # fmt: skip
 
     def clean_pair(self) -> tuple[str, str] | None:
@@ -138,7 +149,7 @@ class SessionFilterForm(forms.Form):
         return any(self.cleaned_data.get(name) or name in self.errors for name in self.MORE)
 
     def more_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.MORE if name != "errors_only"]
+        return [self[name] for name in self.MORE if name not in ("errors_only", "lost")]
 
 
 def _in_use(day: date | None) -> date | None:
@@ -146,11 +157,6 @@ def _in_use(day: date | None) -> date | None:
     if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise ValidationError(_("Choose a year from 1970 to 2999."))
     return day
-
-
-def has_errors() -> Q:
-    """Sessions that were not completed, or of which audio was lost."""
-    return Q(state__in=(State.FAILED, State.INTERRUPTED)) | ~Q(gaps=[])
 
 
 def has_audio() -> Exists:
@@ -184,7 +190,9 @@ def _work(asked: dict[str, Any], user_id: int | None) -> Q:
     conditions = Q()
     if asked.get("audio"):
         conditions &= Q(has_audio()) if asked["audio"] == "yes" else ~Q(has_audio())
-    if asked.get("errors_only"):
+    if asked.get("lost"):
+        conditions &= has_losses()
+    elif asked.get("errors_only"):
         conditions &= has_errors()
     if asked.get("review"):
         conditions &= is_at_review(asked["review"])
@@ -207,11 +215,13 @@ def is_at_review(state: str) -> Q:
 def _started(asked: dict[str, Any]) -> Q:
     since, until = asked.get("since"), asked.get("until")
     today = timezone.localdate()
-    if asked.get("period") == "today":
+    started = Q()
+    if asked.get("period") == HOUR:
+        started = ended_within(timezone.now(), timedelta(hours=1))
+    elif asked.get("period") == "today":
         since = today
     elif asked.get("period"):
         since = today - timedelta(days=int(asked["period"]) - 1)
-    started = Q()
     if since:
         started &= Q(created_at__gte=_midnight(since))
     if until:

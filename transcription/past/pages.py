@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from transcription import access
 from transcription.audit.recording import record_exports, record_search
 from transcription.exports import CONTENT_TYPES, ZIP_CONTENT_TYPE, streamed, write_zip
+from transcription.exports.forms import EVERY_FORMAT, ZipForm
 from transcription.identity.principals import Principal
 from transcription.models import TranscriptionSession
 from transcription.pages.views import page
@@ -32,7 +33,6 @@ MAX_REVIEWERS_SHOWN = 200
 NAMES_SHOWN = 5
 MAX_NUMBER_DIGITS = 19
 NOBODY = "0"
-EVERY_FORMAT = "all"
 
 
 @require_GET
@@ -112,13 +112,23 @@ def sessions_do(request: HttpRequest, principal: Principal) -> HttpResponseBase:
 
 
 def _export(request: HttpRequest, principal: Principal, chosen: list[TranscriptionSession]) -> HttpResponseBase:
-    format = request.POST.get("format", EVERY_FORMAT)
-    if format not in (*CONTENT_TYPES, EVERY_FORMAT):
-        raise Http404(_("There is no such file format."))
-    record_exports(len(chosen), [session.public_id for session in chosen], format)
-    files = write_zip(chosen, formats=tuple(CONTENT_TYPES) if format == EVERY_FORMAT else (format,), limit=PAGE_SIZE)
+    """The ZIP at once; what is left out of the form is as usual."""
+    form = ZipForm(request.POST.dict() | {"format": request.POST.get("format", EVERY_FORMAT)})
+    if not form.is_valid():
+        return _choose_export(request, chosen, form)
+    record_exports(len(chosen), [session.public_id for session in chosen], form.cleaned_data["format"])
+    files = write_zip(chosen, formats=form.formats(), limit=PAGE_SIZE, options=form.options())
     headers = {"Content-Disposition": 'attachment; filename="transcripts.zip"'}
     return streamed(request, files, content_type=ZIP_CONTENT_TYPE, headers=headers)
+
+
+def _export_options(request: HttpRequest, principal: Principal, chosen: list[TranscriptionSession]) -> HttpResponseBase:
+    return _choose_export(request, chosen, ZipForm(initial={"format": request.POST.get("format", EVERY_FORMAT)}))
+
+
+def _choose_export(request: HttpRequest, chosen: list[TranscriptionSession], form: ZipForm) -> HttpResponseBase:
+    context = {"sessions": chosen, "export_form": form, "query": _return_query(request)}
+    return render(request, "console/sessions_export.html", context, status=400 if form.is_bound else 200)
 
 
 def _delete(request: HttpRequest, principal: Principal, chosen: list[TranscriptionSession]) -> HttpResponseBase:
@@ -188,6 +198,7 @@ class _Action:
 
 ACTIONS = {
     "export": _Action(access.exportable_sessions, _export),
+    "export_options": _Action(access.exportable_sessions, _export_options),
     "delete": _Action(access.deletable_sessions, _delete),
     "assign": _Action(access.changeable_sessions, _assign),
     "reviewed": _Action(access.reviewable_sessions, _mark_reviewed),

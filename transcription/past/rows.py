@@ -10,12 +10,12 @@ from django.db.models import Avg
 from django.utils.translation import gettext as _
 
 from transcription.access import Who, visible_sessions
+from transcription.console.numbers import lost_ms
 from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.pages.words import TONES, end_in_words, seconds_in_words
 from transcription.past.models import ReviewAssignment
 from transcription.review.models import Review
 from transcription.search.queries import Hit
-from transcription.storage.coverage import gap_spans
 
 State = TranscriptionSession.State
 
@@ -85,9 +85,9 @@ def reviewers_of(sessions: Sequence[TranscriptionSession]) -> dict[int, str]:
 def errors_of(session: TranscriptionSession) -> list[str]:
     """What went wrong: how it ended, and how much of its audio was lost on the way."""
     errors = [end_in_words(session)] if session.state in (State.FAILED, State.INTERRUPTED) else []
-    lost_ms = sum(gap.end_ms - gap.start_ms for gap in gap_spans(session.gaps, session.audio_format))
-    if session.gaps:
-        errors.append(_("%(length)s of audio lost") % {"length": seconds_in_words(lost_ms)})
+    length_ms = lost_ms(session)
+    if session.gaps or length_ms:
+        errors.append(_("%(length)s of audio lost") % {"length": seconds_in_words(length_ms)})
     return [error for error in errors if error]
 
 

@@ -72,7 +72,9 @@ class RerunForm(forms.Form):
         self.fields["language"].widget = forms.Select(choices=[*chosen, *((each, each) for each in languages)])
         if offered:
             names = sorted({model.name for model in offered} | {initial["model"]} - {""})
-            self.fields["model"].widget = forms.Select(choices=[("", _("Any")), *((name, name) for name in names)])
+            choices = [("", _("The recogniser's choice")), *((name, name) for name in names)]
+            self.fields["model"].widget = forms.Select(choices=choices)
+            self.fields["model"].help_text = ""
         self.fields["phrase_set"].queryset = sets.order_by("name", "pk")  # type: ignore[attr-defined]
 
     def clean_phrases(self) -> list[str]:

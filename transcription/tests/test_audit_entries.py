@@ -170,7 +170,7 @@ def _over_the_api(job: FileJob, boss: User) -> None:
 
 
 def _in_the_admin(job: FileJob, boss: User) -> None:
-    data = {"action": "cancel_jobs", "_selected_action": [job.pk]}
+    data = {"action": "cancel_jobs", "_selected_action": [job.pk], "confirmed": "yes"}
     assert client_of(boss).post("/admin/transcription/filejob/", data).status_code == 302
 
 
@@ -226,7 +226,7 @@ def test_an_endpoint_from_its_making_to_its_deletion_in_the_admin(boss: User) ->
     endpoint = WebhookEndpoint.objects.get()
     client.post(f"{admin}{endpoint.pk}/change/", wanted | {"description": "billing"})
     for action in ("disable", "enable", "rotate_secret"):
-        client.post(admin, {"action": action, "_selected_action": [endpoint.pk]})
+        client.post(admin, {"action": action, "_selected_action": [endpoint.pk], "confirmed": "yes"})
     client.post(f"{admin}{endpoint.pk}/delete/", {"post": "yes"})
     noted = AuditEvent.objects.filter(object_type="webhookendpoint").order_by("pk")
     assert [(entry.what, entry.details.get("fields")) for entry in noted] == [

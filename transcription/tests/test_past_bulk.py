@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from transcription.models import TranscriptionSession
+from transcription.audit.models import AuditEvent
+from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.past.models import ReviewAssignment
 from transcription.review.models import Review
 from transcription.tests.rows import make_session, make_user
@@ -48,6 +50,52 @@ def test_the_chosen_ones_are_exported_as_a_zip(boss: Client) -> None:
     with zipfile.ZipFile(io.BytesIO(answer.getvalue())) as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
     assert texts == {f"{one.public_id}.txt": "first words\n", f"{two.public_id}.txt": "second words\n"}
+
+
+def unzipped(answer: Any) -> dict[str, str]:
+    with zipfile.ZipFile(io.BytesIO(answer.getvalue())) as archive:
+        return {name.rpartition(".")[2]: archive.read(name).decode("utf-8", "replace") for name in archive.namelist()}
+
+
+def test_a_zip_takes_every_option_of_a_single_file(boss: Client) -> None:
+    session = make_session("one two three four five", gaps=[[0, 32_000]])
+    segment = session.segments.get()
+    TranscriptSegment.objects.filter(pk=segment.pk).update(text="won two three four five", speaker="Zoe")
+    options = {"text": "machine", "speakers": "true", "gaps": "false", "times": "true", "line_characters": "10"}
+    chosen = {"action": "export", "chosen": [session.public_id], **options}
+    answer = boss.post(reverse("sessions_do"), chosen)
+    found = unzipped(answer)
+    assert set(found) == {"txt", "docx", "srt", "vtt", "csv", "json"}
+    for format in ("txt", "srt", "vtt", "csv", "json"):
+        single = boss.get(f"/console/sessions/{session.public_id}/export.{format}", options)
+        assert found[format] == single.getvalue().decode()
+    assert "Zoe" in found["srt"]
+    assert "won" not in found["txt"]
+    usual = unzipped(boss.post(reverse("sessions_do"), {"action": "export", "chosen": [session.public_id]}))
+    assert "won" in usual["txt"]
+    assert usual["txt"] != found["txt"]
+
+
+def test_the_options_of_a_zip_are_chosen_on_a_page_that_keeps_what_was_chosen(boss: Client) -> None:
+    sessions = [make_session("one") for _ in range(2)]
+    chosen = [session.public_id for session in sessions]
+    answer = boss.post(
+        reverse("sessions_do"), {"action": "export_options", "chosen": chosen, "format": "srt", "query": "q=one"}
+    )
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert all(f'name="chosen" value="{public_id}"' in html for public_id in chosen)
+    assert '<option value="srt" selected>' in html
+    assert 'value="q=one"' in html
+    assert not AuditEvent.objects.filter(what="exported_many").exists()
+
+
+def test_a_wrong_option_of_a_zip_is_told_at_its_field(boss: Client) -> None:
+    chosen = {"action": "export", "chosen": [make_session("one").public_id], "lines": "99", "format": "pdf"}
+    answer = boss.post(reverse("sessions_do"), chosen)
+    assert answer.status_code == 400
+    assert list(answer.context["export_form"].errors) == ["format", "lines"]
+    assert 'name="chosen"' in answer.content.decode()
 
 
 def test_a_few_are_deleted_after_a_question(boss: Client) -> None:
@@ -135,8 +183,8 @@ def test_nothing_chosen_is_told_and_the_list_stays_where_it_was(boss: Client) ->
     assert answer["Location"] == f"{reverse('sessions')}?state=failed"
 
 
-@pytest.mark.parametrize("fields", [{"action": "x"}, {}, {"action": "export", "format": "pdf"}])
-def test_an_unknown_action_or_format_is_not_found(boss: Client, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize("fields", [{"action": "x"}, {}])
+def test_an_unknown_action_is_not_found(boss: Client, fields: dict[str, str]) -> None:
     session = make_session()
     assert boss.post(reverse("sessions_do"), {"chosen": session.public_id, **fields}).status_code == 404
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
+from transcription.console.numbers import read_numbers
 from transcription.models import ApiKey, TranscriptionSession
 from transcription.past.filters import SOURCES, SessionFilterForm
 from transcription.past.models import ReviewAssignment
@@ -33,6 +38,51 @@ def test_it_filters_by_the_errors_of_a_session() -> None:
     make_session(title="interrupted", state=State.INTERRUPTED)
     make_session(title="with a gap", gaps=[[0, 32_000]])
     assert titles_of(errors_only="on") == {"failed", "interrupted", "with a gap"}
+
+
+def lossy_day() -> None:
+    """Sessions of today, of which some lost audio."""
+    make_session("one", "two", title="well")
+    make_session("one", "two", title="with a gap", gaps=[[0, 32_000]])
+    for title, flushed in (("cut off", 0), ("answered", 128_000)):
+        interrupted = make_session("one", "two", title=title, state=State.INTERRUPTED, flushed_bytes=flushed)
+        TranscriptionSession.objects.filter(pk=interrupted.pk).update(committed_bytes=64_000)
+
+
+def test_it_filters_by_audio_that_was_lost() -> None:
+    lossy_day()
+    assert titles_of(lost="on") == titles_of(lost="on", errors_only="on") == {"with a gap", "cut off"}
+
+
+def test_it_filters_by_what_ended_in_the_last_hour() -> None:
+    now = timezone.now()
+    for title, begun_h, ended_h in (("just now", 0.5, 0.1), ("a long one", 20, 0.1), ("earlier", 3, 2)):
+        begun, ended = (now - timedelta(hours=hours) for hours in (begun_h, ended_h))
+        make_session(title=title, created_at=begun, ended_at=ended)
+    make_session(title="not yet", state=State.LIVE)
+    assert titles_of(period="hour") == {"just now", "a long one"}
+
+
+def test_each_card_of_the_live_page_leads_to_what_it_counts() -> None:
+    lossy_day()
+    now = timezone.now()
+    for title, hours in (("just failed", 0.1), ("failed before", 3)):
+        ended = now - timedelta(hours=hours)
+        make_session("one", title=title, state=State.FAILED, created_at=ended, ended_at=ended)
+    client = Client()
+    client.force_login(make_user("view_live", "view_transcriptionsession", "view_captions"))
+    page = client.get(reverse("live")).content.decode()
+    links = dict(re.findall(r'data-kpi-card="(\w+)"><a href="([^"]+)"', page))
+    assert set(links) == {"live", "audio_today", "first_interim", "final_lag", "errors", "audio_lost"}
+    shown = {}
+    for card, link in links.items():
+        answer = client.get(html.unescape(link))
+        assert answer.status_code == 200, card
+        shown[card] = {row.session.title for row in answer.context["rows"]} if "rows" in answer.context else set()
+    assert read_numbers().audio_lost_today_ms == 3000
+    assert shown["audio_lost"] == {"with a gap", "cut off"}
+    assert shown["errors"] == {"just failed"}
+    assert shown["audio_today"] >= {"well", "with a gap", "cut off", "answered"}
 
 
 def test_it_filters_by_the_audio_that_is_kept() -> None:

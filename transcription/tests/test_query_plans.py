@@ -23,6 +23,7 @@ from benchmarks import archive
 from transcription import services
 from transcription.daily.counting import count_some, has_uncounted
 from transcription.exports import write_transcript
+from transcription.files.models import FileJob
 from transcription.models import DailyNumbers, TranscriptionSession, TranscriptSegment
 from transcription.past.filters import SessionFilterForm
 from transcription.rest.schemas import Cursor, SessionFilters
@@ -120,7 +121,9 @@ def list_page(user: User, *, before: str = "", **query: str) -> list[Transcripti
         ({"source": "listen"}, "session_dialect_newest"),
         ({"key": "bench-key-3"}, "session_key_newest"),
         ({"pair": "customer:c-17"}, metadata_index.NAME),
-        ({"errors_only": "on"}, "session_newest"),
+        ({"errors_only": "on"}, "session_errors_newest"),
+        ({"lost": "on"}, "session_errors_newest"),
+        ({"lost": "on", "period": "today"}, "session_errors_newest"),
         ({"review": "open"}, "session_newest"),
         ({"assigned": "none"}, "session_newest"),
         ({"audio": "no"}, "session_newest"),
@@ -303,6 +306,48 @@ def test_the_admin_lists_segments_by_an_index(query: dict[str, str], index: str)
     assert_reads_no_whole_table(plans)
 
 
+JOBS = 20_000
+
+
+@pytest.fixture
+def many_jobs() -> None:
+    """Of which one failed."""
+    now = timezone.now()
+    state = FileJob.State.COMPLETED
+    FileJob.objects.bulk_create(
+        (
+            FileJob(public_id=f"job-{number}", state=state, owner=boss(), created_at=now - timedelta(minutes=number))
+            for number in range(JOBS)
+        ),
+        batch_size=1000,
+    )
+    FileJob.objects.filter(public_id="job-700").update(state=FileJob.State.FAILED)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {FileJob._meta.db_table}")
+
+
+@pytest.mark.parametrize("address", ["/admin/transcription/filejob/?state__exact=failed", "/api/v1/jobs?state=failed"])
+def test_the_few_jobs_that_failed_come_from_an_index(address: str, many_jobs: None) -> None:
+    client = Client()
+    client.force_login(boss())
+    with watched() as statements:
+        answer = client.get(address)
+    assert "job-700" in answer.content.decode()
+    plans = statements.plans('FROM "transcription_filejob"')
+    assert "filejob_state_newest" in plans, plans
+    for scan in ("Seq Scan on transcription_filejob  (", "SCAN transcription_filejob\n"):
+        assert scan not in plans
+
+
+def test_the_list_of_all_jobs_stops_counting(many_jobs: None) -> None:
+    client = Client()
+    client.force_login(boss())
+    with watched() as statements:
+        assert client.get("/admin/transcription/filejob/").status_code == 200
+    assert "filejob_newest" in statements.plans('FROM "transcription_filejob"')
+    assert not [sql for sql, _params in statements.asked if "COUNT(" in sql and "filejob" in sql]
+
+
 def test_lists_of_the_admin_stop_counting() -> None:
     client = Client()
     client.force_login(boss())
@@ -351,6 +396,7 @@ def test_no_index_of_a_table_begins_with_another_one() -> None:
                 (
                     "_like",
                     "session_long_newest",
+                    "session_errors_newest",
                     "session_uncounted",
                     "segment_flagged",
                     "segment_edited",

@@ -346,4 +346,4 @@ def test_without_a_recording_the_page_offers_nothing() -> None:
     session = make_session("one", owner=anna)
     page = client_of(anna).get(reverse("session_again", args=[session.public_id])).content.decode()
     assert "cannot be run again" in page
-    assert 'name="language"' not in page
+    assert 'name="boost"' not in page
