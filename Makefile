@@ -56,9 +56,11 @@ test-python: $(DEV) ## Python tests, on SQLite
 
 test-databases: $(DEV) ## The tests that touch a database once more, on PostgreSQL with Redis
 	scripts/with-services $(PY) -m pytest -m "databases and not long" $(AT_ONCE) $(PYTEST_ARGS)
+	scripts/with-services $(PY) -m pytest transcription/tests/browser/test_workers.py $(PYTEST_ARGS)
 
 test-long: $(DEV) ## The tests that take tens of seconds each by their nature (some minutes)
 	$(PY) -m pytest -m long $(PYTEST_ARGS)
+	scripts/with-services $(PY) -m pytest -m long transcription/tests/browser/test_workers.py $(PYTEST_ARGS)
 
 test-js: ## JavaScript tests
 	node --test $$(find transcription/tests/js -name '*.test.js' -o -name '*.test.mjs')
