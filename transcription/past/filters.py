@@ -70,7 +70,7 @@ class SessionFilterForm(forms.Form):
         ],
     )
     source = forms.ChoiceField(label=_("Source"), required=False, choices=[("", _("Any source")), *SOURCES])
-    key = forms.CharField(label=_("API key"), required=False, max_length=150)
+    key = forms.CharField(label=_("Key"), required=False, max_length=150)
     pair = forms.CharField(
         label=_("Metadata"),
         required=False,

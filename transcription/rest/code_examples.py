@@ -6,6 +6,8 @@ import functools
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from speechsite.config import BASE_DIR
 
 FOLDER = BASE_DIR / "examples"
@@ -13,10 +15,12 @@ FOLDER = BASE_DIR / "examples"
 
 @dataclass(frozen=True, slots=True)
 class CodeExample:
-    """One program. kind: how options are written in it (`api-code.js`). run: what starts it, as a person types it."""
+    """One program. label: text, or one that is translated when shown. kind: how options are written in it
+    (`api-code.js`). run: what starts it, as a person types it.
+    """
 
     name: str
-    label: str
+    label: Any
     file: str
     kind: str
     run: str
@@ -28,7 +32,7 @@ CODE_EXAMPLES = (
     ),
     CodeExample(
         "browser",
-        "Browser",
+        _("Browser"),
         "shortest_page.html",
         "browser",
         "python3 -m http.server 8080  # and open http://localhost:8080/{file}",
