@@ -21,6 +21,7 @@ TAKEN_OVER = {"TEST_DATABASE_URL": "DATABASE_URL", "TEST_REDIS_URL": "REDIS_URL"
 os.environ["ENV_FILE"] = ""
 
 from speechsite.config import Config  # noqa: E402 - reads ENV_FILE while it is imported
+from speechsite.tests.migrated import copy_migrated  # noqa: E402
 
 
 def _clean_environment() -> None:
@@ -51,8 +52,20 @@ def django_db_modify_db_settings(data_dir: Path, django_db_modify_db_settings_pa
     from django.conf import settings
 
     default: dict[str, Any] = settings.DATABASES["default"]
-    if default["ENGINE"].endswith("sqlite3"):
-        default.setdefault("TEST", {})["NAME"] = str(data_dir / "test.sqlite3")
+    if is_sqlite():
+        default.setdefault("TEST", {})["NAME"] = str(copy_migrated(data_dir, "test.sqlite3"))
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Take the copy of a migrated file as it is; the folder goes away with the run."""
+    return is_sqlite()
+
+
+def is_sqlite() -> bool:
+    from django.conf import settings
+
+    return bool(settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"))
 
 
 @pytest.hookimpl(tryfirst=True)

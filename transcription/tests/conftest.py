@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from speechsite.tests.conftest import migrated, new_data_dir
+from speechsite.tests.conftest import new_data_dir
 from transcription.tests.asr_process import running_asr_process
 
-__all__ = ["asr_address", "migrated", "new_data_dir"]
+__all__ = ["asr_address", "new_data_dir"]
 
 # No deadline: how long an example takes says something about the machine, not about the code.
 settings.register_profile("tests", deadline=None, max_examples=60)

@@ -19,6 +19,7 @@ import pytest
 
 from examples.speech_client import ConnectionLost, Event, SpeechError, transcribe
 from speechsite.config import BASE_DIR
+from speechsite.tests.migrated import copy_migrated
 from speechsite.tests.served import Served, manage
 from transcription.tests.example_programs import EXAMPLES, NODE, TIMEOUT_S, path_with_websocat, run, wav_of
 from transcription.tests.speech_clips import SAMPLE_RATE_HZ, load_clip
@@ -38,7 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, asr_address: str) -> Itera
 
 @contextlib.contextmanager
 def served(data_dir: Path, **settings: str) -> Iterator[Served]:
-    manage("migrate", data_dir=data_dir, **settings).check_returncode()
+    copy_migrated(data_dir)
     with Served(data_dir, **settings) as service:
         yield service
 

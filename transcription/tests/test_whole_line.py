@@ -13,6 +13,7 @@ import pytest
 import riva.client
 from openai import OpenAI
 
+from speechsite.tests.migrated import copy_migrated
 from speechsite.tests.served import Served, manage
 from transcription.client.native import NativeClient
 from transcription.tests.audio_files import encoded
@@ -36,8 +37,7 @@ class Heard:
 @pytest.fixture(scope="module")
 def served(asr_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data_dir = tmp_path_factory.mktemp("whole_line")
-    migrated = manage("migrate", "-v0", data_dir=data_dir, DATABASE_URL="")
-    assert migrated.returncode == 0, migrated.stderr
+    copy_migrated(data_dir)
     with Served(data_dir, RIVA_SERVER=asr_address, DATABASE_URL="", REDIS_URL="") as served:
         yield served
 

@@ -16,7 +16,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from speechsite.config import BASE_DIR
-from speechsite.tests.served import Served, manage
+from speechsite.tests.migrated import copy_migrated
+from speechsite.tests.served import Served
 from transcription.tests.browser.conftest import ACTION_TIMEOUT_MS, Watch
 from transcription.tests.browser.proxy_thread import FAILING_CONNECTIONS, ProxyThread
 
@@ -61,7 +62,7 @@ def examples_url(examples: Path) -> Iterator[str]:
 def service(tmp_path_factory: pytest.TempPathFactory, examples_url: str) -> Iterator[Served]:
     """A service that allows that origin."""
     data_dir = tmp_path_factory.mktemp("service")
-    manage("migrate", "--verbosity", "0", data_dir=data_dir, DATABASE_URL="").check_returncode()
+    copy_migrated(data_dir)
     with Served(data_dir, DATABASE_URL="", ALLOWED_ORIGINS=examples_url) as served:
         yield served
 
