@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -23,6 +23,14 @@ LOW_CONFIDENCE = 0.8
 MAX_LANGUAGES = 100
 # Every name that a session's dialect may have.
 DIALECTS = (NativeDialect.name, RealtimeDialect.name, ListenDialect.name, UPLOAD)
+
+
+class ValuesFilter(admin.AllValuesFieldListFilter):
+    """All values of a field, where the empty one has a name too."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or _("None")}
 
 
 class EditedFilter(admin.SimpleListFilter):

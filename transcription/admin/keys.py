@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from transcription import services
+from transcription.admin.choosing import NamedAutocompleteMixin
 from transcription.admin.confirming import ask, is_confirmed, line
 from transcription.admin.filters import ScopeFilter
 from transcription.admin.lists import ROWS_PER_PAGE
@@ -107,7 +108,7 @@ class KeyStateFilter(admin.SimpleListFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(NamedAutocompleteMixin):
     form = KeyForm
     list_display = ("name", "shown_prefix", "state", "owner", "shown_scopes", "expires_at", "last_used_at")
     list_filter = (

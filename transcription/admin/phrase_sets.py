@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from transcription.admin.choosing import NamedAutocompleteMixin
 from transcription.admin.confirming import ask
 from transcription.admin.display import moment, paragraph, shorten
 from transcription.admin.filters import MeantForFilter
@@ -31,7 +32,7 @@ SHOWN_CHARACTERS = 200
 
 
 @admin.register(PhraseSet)
-class PhraseSetAdmin(admin.ModelAdmin):
+class PhraseSetAdmin(NamedAutocompleteMixin):
     list_display = ("name", "shown_language", "beginning", "phrase_count", "boost", "whose", "changed")
     list_filter = (MeantForFilter, ("owner", admin.RelatedOnlyFieldListFilter))
     search_fields = ("name", "phrases")

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from transcription import access
-from transcription.admin.display import format_duration, moment, session_link, with_second_line
+from transcription.admin.display import format_duration, moment, session_link, short_name, with_second_line
+from transcription.admin.filters import ValuesFilter
 from transcription.admin.lists import CappedListMixin
 from transcription.admin.read_only import ReadOnlyAdmin
 from transcription.models import SessionRecording
@@ -24,8 +25,8 @@ COLOURS = {"recording": "live", "complete": "completed", "partial": "interrupted
 
 @admin.register(SessionRecording)
 class SessionRecordingAdmin(CappedListMixin, ReadOnlyAdmin):
-    list_display = ("session_name", "state_and_reason", "length", "seconds", "format", "size", "created", "finished")
-    list_filter = ("state", "format", "reason")
+    list_display = ("whose_audio", "state_and_reason", "length", "seconds", "format", "size", "created", "finished")
+    list_filter = ("state", ("format", ValuesFilter), ("reason", ValuesFilter))
     search_fields = ("=session__public_id",)
     search_help_text = gettext_lazy("The whole id of a session")
     date_hierarchy = "created_at"
@@ -34,7 +35,7 @@ class SessionRecordingAdmin(CappedListMixin, ReadOnlyAdmin):
     actions = None
     fieldsets: ClassVar = (
         (None, {"fields": ("session_name", "state_and_reason", "length", "seconds", "not_received")}),
-        (gettext_lazy("The file"), {"fields": ("format", "size", "size_bytes", "sha256", "name")}),
+        (gettext_lazy("The file"), {"fields": ("format", "size", "size_bytes", "sha256", "stored_name")}),
         (gettext_lazy("When"), {"fields": ("created_at", "finished_at", "deleted_at")}),
     )
 
@@ -46,6 +47,10 @@ class SessionRecordingAdmin(CappedListMixin, ReadOnlyAdmin):
     def has_view_permission(self, request: HttpRequest, obj: SessionRecording | None = None) -> bool:
         """Facts of a session, like those on its own page."""
         return request.user.has_perm(access.Permission.VIEW)
+
+    @admin.display(description=gettext_lazy("session"))
+    def whose_audio(self, recording: SessionRecording) -> str:
+        return short_name(recording.session) if recording.session is not None else _("deleted")
 
     @admin.display(description=gettext_lazy("session"))
     def session_name(self, recording: SessionRecording) -> str:
@@ -68,6 +73,10 @@ class SessionRecordingAdmin(CappedListMixin, ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("size"), ordering="size_bytes")
     def size(self, recording: SessionRecording) -> str:
         return filesizeformat(recording.size_bytes)
+
+    @admin.display(description=gettext_lazy("name in the storage"))
+    def stored_name(self, recording: SessionRecording) -> str:
+        return recording.name or "-"
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, recording: SessionRecording) -> str | None:

@@ -23,9 +23,13 @@ from transcription.past.rows import errors_of
 
 
 class SessionColumns:
-    @admin.display(description=gettext_lazy("session"), ordering="title")
-    def name(self, session: TranscriptionSession) -> str:
-        return short_name(session)
+    @admin.display(description=gettext_lazy("session, language"), ordering="title")
+    def name_and_language(self, session: TranscriptionSession) -> str:
+        return with_second_line(short_name(session), session.language)
+
+    @admin.display(description=gettext_lazy("state, errors"), ordering="state")
+    def state_and_errors(self, session: TranscriptionSession) -> str:
+        return with_second_line(state_badge(session), " ".join(errors_of(session)))
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def state_label(self, session: TranscriptionSession) -> str:
@@ -35,15 +39,6 @@ class SessionColumns:
     def who(self, session: TranscriptionSession) -> str | None:
         names = [str(named) for named in (session.owner, session.api_key and session.api_key.name) if named]
         return with_second_line(*names) if names else None
-
-    @admin.display(description=gettext_lazy("language"), ordering="language")
-    def shown_language(self, session: TranscriptionSession) -> str:
-        """Short, and in the language's own line: the list has ten columns."""
-        return format_html('<span class="nowrap">{}</span>', session.language)
-
-    @admin.display(description=gettext_lazy("errors"))
-    def errors(self, session: TranscriptionSession) -> str | None:
-        return "; ".join(errors_of(session)) or None
 
     @admin.display(description=gettext_lazy("recording"))
     def recording_link(self, session: TranscriptionSession) -> str:

@@ -33,9 +33,9 @@ METADATA_TERM = re.compile(r"([\w.-]{1,200}):(.{1,200})")
 
 @admin.register(TranscriptionSession)
 class TranscriptionSessionAdmin(CappedListMixin, SessionColumns, SessionActions, SessionDeletion):
+    # What the table has of columns stands in two lines each where it would not fit between both side bars.
     list_display = (
-        "name", "state_label", "who", "shown_language", "started", "length", "word_count", "mean_confidence", "errors",
-        "open",
+        "name_and_language", "state_and_errors", "who", "started", "length", "word_count", "mean_confidence", "open",
     )  # fmt: skip
     list_filter = (
         "state",

@@ -15,6 +15,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
 from transcription.admin.display import SHOWN_ID_CHARACTERS, moment, shorten, with_second_line
+from transcription.admin.filters import ValuesFilter
 from transcription.admin.lists import CappedListMixin
 from transcription.admin.periods import with_whole_periods
 from transcription.audit.models import AuditEvent
@@ -38,7 +39,7 @@ class _Line:
 @admin.register(AuditEvent)
 class AuditEventAdmin(CappedListMixin, admin.ModelAdmin):
     list_display = ("shown_at", "who", "what", "on", "shown_details", "address")
-    list_filter = ("what", "actor_kind", "object_type", ("user", admin.RelatedOnlyFieldListFilter))
+    list_filter = ("what", "actor_kind", ("object_type", ValuesFilter), ("user", admin.RelatedOnlyFieldListFilter))
     search_fields = ("=object_id", "=actor", "=request_id")
     search_help_text = gettext_lazy("The whole id of an object or request, or the whole name of a person or key")
     date_hierarchy = "at"

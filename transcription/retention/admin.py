@@ -13,6 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from transcription.admin.choosing import NamedAutocompleteMixin
 from transcription.admin.display import SHOWN_ID_CHARACTERS, format_duration, moment
 from transcription.admin.lists import CappedListMixin
 from transcription.audit.models import AuditEvent
@@ -37,7 +38,7 @@ class RuleForm(ModelForm):
 
 
 @admin.register(RetentionRule)
-class RetentionRuleAdmin(admin.ModelAdmin):
+class RetentionRuleAdmin(NamedAutocompleteMixin):
     form = RuleForm
     list_display = ("name", "takes", "after_days", "matches", "enabled")
     list_filter = ("takes", "enabled")

@@ -44,7 +44,7 @@ def act(client: Client, action: str, *sessions: TranscriptionSession, **more: st
 
 
 def rows_of(html: str) -> list[str]:
-    return re.findall(r'<th class="field-name">.*?</th>', html)
+    return re.findall(r'<th class="field-name_and_language">.*?</th>', html)
 
 
 # What the list tells

@@ -147,6 +147,7 @@ OPERATIONS = {
     "admin key": Operation(
         "make and revoke keys of everybody, in the admin", get(f"{ADMIN}/apikey/{{key.pk}}/change/"), own=False
     ),
+    "admin phrase set": Operation("phrase sets of everybody, in the admin", get(f"{ADMIN}/phraseset/add/"), own=False),
     "admin rule": Operation(
         "retention rules, tombstones, audit log, in the admin",
         get("/admin/retention/retentionrule/{rule.pk}/change/"),

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from speechsite.config import get_config
 from transcription.access import may_read_all_captions
+from transcription.admin.choosing import NamedAutocompleteMixin
 from transcription.admin.confirming import ask, is_confirmed, line
 from transcription.admin.display import moment, shorten, with_second_line
 from transcription.errors import TranscriptionError
@@ -70,11 +71,11 @@ class EndpointForm(ModelForm):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(admin.ModelAdmin):
+class WebhookEndpointAdmin(NamedAutocompleteMixin):
     """Whoever changes where an endpoint leads is sent what its owner may read: that takes the right to read it."""
 
     form = EndpointForm
-    list_display = ("name", "state", "shown_events", "who", "last_delivered", "last_result", "deliveries")
+    list_display = ("name", "state", "shown_events", "who", "last_result", "deliveries")
     list_filter = ("enabled", "disabled_reason", "reach", ("owner", admin.RelatedOnlyFieldListFilter))
     search_fields = ("url", "description", "public_id", "owner__username")
     search_help_text = gettext_lazy("A part of the URL, the description, the id or the owner's name")
@@ -140,17 +141,13 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
             names = [*names[:1], endpoint.get_reach_display()]
         return with_second_line(*names[:2]) if names else "-"
 
-    @admin.display(description=gettext_lazy("last delivered"), ordering="delivered_at")
-    def last_delivered(self, endpoint: WebhookEndpoint) -> str | None:
-        return moment(endpoint.delivered_at)
-
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The last results of the shown page alone, each by an index."""
         changelist = super().get_changelist_instance(request)
         shown = list(changelist.result_list)
         for endpoint in shown:
             newest = WebhookDelivery.objects.filter(endpoint=endpoint, attempts__gt=0).order_by("-created_at", "-id")
-            endpoint.newest = newest.only("state", "response_status", "error").first()
+            endpoint.newest = newest.only("state", "response_status", "error", "attempted_at").first()
         changelist.result_list = shown
         return changelist
 
@@ -159,9 +156,9 @@ class WebhookEndpointAdmin(admin.ModelAdmin):
         newest: WebhookDelivery | None = endpoint.newest
         if newest is None:
             return None
-        return with_second_line(
-            str(newest.response_status or newest.get_state_display()), newest.error.replace("_", " ")
-        )
+        result = str(newest.response_status or newest.get_state_display())
+        result = f"{result}, {newest.error.replace('_', ' ')}" if newest.error else result
+        return with_second_line(result, moment(newest.attempted_at) or "")
 
     @admin.display(description=gettext_lazy("deliveries"))
     def deliveries(self, endpoint: WebhookEndpoint) -> str:
