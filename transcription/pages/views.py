@@ -1,4 +1,4 @@
-"""The pages. Who may see what is decided in access.py alone."""
+"""The pages. Who may see what is decided in access/ alone."""
 
 from __future__ import annotations
 

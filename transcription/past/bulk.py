@@ -1,4 +1,4 @@
-"""What is done to several sessions at once. Who may is asked of access.py, for each."""
+"""What is done to several sessions at once. Who may is asked of access/, for each."""
 
 from __future__ import annotations
 

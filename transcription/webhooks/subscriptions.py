@@ -23,7 +23,7 @@ class Ownership:
 
 
 class Subscriptions:
-    """Endpoints by whose sessions they hear of, as access.py has it for those who made them."""
+    """Endpoints by whose sessions they hear of, as access/ has it for those who made them."""
 
     def __init__(self, endpoints: Iterable[WebhookEndpoint]) -> None:
         self._of_owner: dict[int, list[WebhookEndpoint]] = defaultdict(list)
