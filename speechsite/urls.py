@@ -11,7 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{get_config().api_v1_str.removeprefix('/')}/", api.urls),
     path("v1/realtime/", include("transcription.rest.realtime_secrets")),
     path("admin/", admin.site.urls),
-    path("i18n/<slug:language>.<slug:tag>.js", serve_script_texts, name="script_texts"),
+    path("i18n/<slug:language>/<slug:part>.<slug:tag>.js", serve_script_texts, name="script_texts"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("transcription.urls")),
 ]

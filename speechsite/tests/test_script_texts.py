@@ -8,7 +8,7 @@ import json
 import pytest
 from django.test import Client
 
-from speechsite.script_texts import script_texts_address
+from speechsite.script_texts import script_texts, script_texts_address
 
 PREFIX = "globalThis.speechsiteTexts = "
 
@@ -16,7 +16,7 @@ PREFIX = "globalThis.speechsiteTexts = "
 def test_english_needs_no_texts_and_a_language_that_is_not_ours_has_none() -> None:
     assert script_texts_address("en") is None
     assert script_texts_address("tlh") is None
-    assert Client().get("/i18n/tlh.0123456789ab.js").status_code == 404
+    assert Client().get("/i18n/tlh/all.0123456789ab.js").status_code == 404
 
 
 def test_german_texts_are_a_script_that_may_be_kept_for_good() -> None:
@@ -47,7 +47,7 @@ def test_texts_are_sent_compressed() -> None:
 
 
 def test_another_release_s_address_gives_the_texts_that_are_here_but_not_for_good() -> None:
-    answer = Client().get("/i18n/de.0123456789ab.js")
+    answer = Client().get("/i18n/de/all.0123456789ab.js")
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-cache"
 
@@ -80,3 +80,26 @@ def test_every_page_offers_the_languages_by_their_own_names() -> None:
     html = Client(headers={"Accept-Language": "de"}).get("/login/").content.decode()
     for name in ("English", "Deutsch", "Español"):
         assert f">{name}</button>" in html
+
+
+@pytest.mark.django_db
+def test_errors_of_the_api_are_told_in_the_language_that_is_asked_for_and_their_codes_stay() -> None:
+    english, german = (
+        Client(headers={"Accept-Language": language}).get("/api/v1/nothing").json() for language in ("", "de")
+    )
+    assert english["message"] == "There is nothing at this address."
+    assert german["message"] == "Unter dieser Adresse gibt es nichts."
+    assert (english["code"], english["reason"]) == (german["code"], german["reason"])
+
+
+def test_the_recording_page_gets_what_its_modules_say_and_no_more() -> None:
+    part, whole = script_texts("de", "record"), script_texts("de")
+    assert part is not None
+    assert whole is not None
+    of_part, of_whole = (
+        json.loads(texts.script.removeprefix(PREFIX).rstrip(";\n"))["catalog"] for texts in (part, whole)
+    )
+    assert of_part.items() <= of_whole.items()
+    # Of record-words.js, of format.js, which that imports, and of header.js.
+    assert {"Nothing was saved.", "%(count)s minute left", "Riva ready"} <= of_part.keys()
+    assert "Replace all" not in of_part

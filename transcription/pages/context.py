@@ -9,11 +9,12 @@ from django.http import HttpRequest
 from django.utils.translation import get_language
 
 from speechsite.config import get_config
-from speechsite.script_texts import script_texts_address
+from speechsite.script_texts import PARTS, script_texts_address
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
     config = get_config()
+    language = get_language() or settings.LANGUAGE_CODE
     return {
         "project_name": config.project_name,
         "environment": config.environment,
@@ -21,5 +22,5 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "api_docs_url": f"{config.api_v1_str}/docs",
         # Not Django's tag, which translates the names.
         "site_languages": settings.LANGUAGES,
-        "script_texts_url": script_texts_address(get_language() or settings.LANGUAGE_CODE),
+        "script_texts": {part: script_texts_address(language, part) for part in PARTS},
     }

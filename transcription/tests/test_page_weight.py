@@ -7,9 +7,11 @@ import posixpath
 import re
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from speechsite.config import BASE_DIR
+from speechsite.script_texts import script_texts, script_texts_address
 from transcription.tests.rows import make_session, make_user
 
 STATIC = BASE_DIR / "static"
@@ -61,3 +63,20 @@ def test_the_review_page_is_light() -> None:
 
 def test_the_socket_of_the_pages_can_be_copied_as_one_file() -> None:
     assert IMPORT.findall((STATIC / "js" / "transcription-socket.js").read_text()) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE])
+def test_the_pages_are_light_in_every_language(language: str) -> None:
+    client = Client(headers={"Accept-Language": language})
+    user = make_user()
+    client.force_login(user)
+    session = make_session("Ask not what your country can do for you.", owner=user)
+    review = f"/console/sessions/{session.public_id}/"
+    for path, part, limit in (("/", "record", MAX_RECORDING_BYTES), (review, "all", MAX_REVIEW_BYTES)):
+        texts = script_texts(language, part)
+        assert texts is not None
+        texts_bytes = len(gzip.compress(texts.script.encode()))
+        html = client.get(path).content
+        assert str(script_texts_address(language, part)) in html.decode()
+        assert compressed_bytes(html, loaded_files(html.decode())) + texts_bytes <= limit

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from django.conf import settings
 
+from speechsite.config import BASE_DIR
 from transcription.tests.catalogues import DOMAINS, read_compiled, read_entries, source_path
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
@@ -48,3 +50,10 @@ def test_a_translation_has_the_placeholders_of_its_text(language: str, domain: s
 @pytest.mark.parametrize("language", COMPLETE)
 def test_a_language_that_is_called_complete_has_no_gap(language: str, domain: str) -> None:
     assert [entry.msgid for entry in read_entries(source_path(language, domain)) if not entry.is_translated] == []
+
+
+def test_every_text_of_the_scripts_stands_in_them_in_one_piece() -> None:
+    """By that the texts of a page's modules are found."""
+    sources = "\n".join(path.read_text() for path in (BASE_DIR / "static" / "js").rglob("*.js"))
+    msgids = [entry.msgid for entry in read_entries(source_path(LANGUAGES[0], "djangojs"))]
+    assert [msgid for msgid in msgids if json.dumps(msgid, ensure_ascii=False) not in sources] == []

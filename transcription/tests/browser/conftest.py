@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, P
 
 from speechsite.tests.migrated import copy_migrated
 from speechsite.tests.served import Served, manage
+from transcription.tests.pseudo_locale import write_pseudo_locale
 from transcription.tests.speech_clips import SPEECH_FOLDER, load_samples
 
 MICROPHONE_RATE_HZ = 48_000
@@ -38,7 +39,7 @@ SCREENSHOTS = Path(__file__).parents[3] / "test-results" / "screenshots"
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The whole service with the embedded recogniser, an operator and some past sessions."""
+    """The whole service with the embedded recogniser, an operator and some past sessions; in one language more."""
     data_dir = tmp_path_factory.mktemp("site")
     copy_migrated(data_dir)
     # In one process, for starting it is most of its time.
@@ -46,7 +47,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     outcome = manage("shell", "--command", program, data_dir=data_dir, DATABASE_URL="")
     assert outcome.returncode == 0, outcome.stderr
     hosts = f"127.0.0.1,localhost,{INSECURE_HOST}"
-    with Served(data_dir, DATABASE_URL="", ALLOWED_HOSTS=hosts) as served:
+    pseudo = data_dir / "locale"
+    write_pseudo_locale(pseudo)
+    settings = {"DJANGO_SETTINGS_MODULE": "transcription.tests.pseudo_settings", "PSEUDO_LOCALE": str(pseudo)}
+    with Served(data_dir, DATABASE_URL="", ALLOWED_HOSTS=hosts, **settings) as served:
         yield served
 
 
@@ -156,11 +160,13 @@ def open_page(
         by: Browser | None = None,
         width: int = 1360,
         theme: str = "light",
+        language: str = "en-US",
         base_url: str | None = None,
     ) -> Page:
         context = (by or browser).new_context(
             base_url=base_url or site.url,
             viewport={"width": width, "height": 844 if width < 760 else 900},
+            locale=language,
             color_scheme="dark" if theme == "dark" else "light",
             storage_state=logged_in(person) if person is not None else None,
             permissions=["clipboard-read", "clipboard-write"] if base_url is None else [],
