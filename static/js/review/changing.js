@@ -124,11 +124,11 @@ export class Changing {
 
   async replaceOne(hit, replacement) {
     const passage = this.transcript.get(hit.key);
-    if (passage) this._add({ id: hit.key, kind: "text", version: passage.version, text: replaceHit(passage.text, hit, replacement).trim() });
+    if (passage && this.mayEdit) this._add({ id: hit.key, kind: "text", version: passage.version, text: replaceHit(passage.text, hit, replacement).trim() });
   }
 
   async replaceAll(query, replacement, matchCase, hits) {
-    if (!hits.length || !(await this.dialogs.ask.ask(replaceQuestion(hits, query, replacement)))) return;
+    if (!this.mayEdit || !hits.length || !(await this.dialogs.ask.ask(replaceQuestion(hits, query, replacement)))) return;
     await this._perform(() => this.api.replace(this.transcript.version, query, replacement, matchCase), gettext("Replaced"));
   }
 
@@ -152,6 +152,8 @@ export class Changing {
   /** "All changes saved", or what is in the way. */
   tellSaved() {
     this.announcer.say(stateWords(this.queue.state, this.queue.waiting.length));
+    // Who sees it sees that the key was heard.
+    this.root.querySelector("[data-save-state]").animate([{ opacity: 0.2 }, { opacity: 1 }], { duration: 400 });
   }
 
   insertTime() {

@@ -6,7 +6,7 @@ import { findHits, MAX_HITS } from "./find.js";
 export class FindBar {
   /**
    * texts(): [{key, text}] as they are shown. on: {show(hits, current), replaceOne(hit, replacement),
-   * replaceAll(query, replacement, matchCase, count)}; the last two return promises.
+   * replaceAll(query, replacement, matchCase, count), mayReplace()}; replacing returns promises.
    */
   constructor(element, opener, { texts, on }) {
     this.element = element;
@@ -76,7 +76,7 @@ export class FindBar {
     this.find("find-count").textContent = !query ? "" : count ? interpolate(gettext("%(at)s of %(count)s"), values) : gettext("No matches");
     for (const name of ["replace-one", "replace-all"]) {
       const button = this.find(name);
-      if (button) button.disabled = !count;
+      if (button) button.disabled = !count || !this.on.mayReplace();
     }
     this.on.show(this.hits, this.hits[this.at] ?? null, isMoving);
   }

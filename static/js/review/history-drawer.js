@@ -1,17 +1,22 @@
 /** Who changed what and when, with what it was before and a way back. */
 
+import { formatDuration } from "../format.js";
 import { gettext, interpolate, ngettext } from "../i18n.js";
 import { localiseTimes } from "../times.js";
 import { speakerName } from "./passage-row.js";
 
 export class HistoryDrawer {
-  /** on: {restore(number), restoreText(id, text)}, promises; mayEdit(): whether anything may be restored now. */
-  constructor(dialog, api, { on, mayEdit, title }) {
+  /**
+   * on: {restore(number), restoreText(id, text)}, promises. mayEdit(): whether anything may be restored now.
+   * timeOf(id): where a segment begins, null where it is no more.
+   */
+  constructor(dialog, api, { on, mayEdit, timeOf, title }) {
     this.dialog = dialog;
     this.find = (name) => dialog.querySelector(`[data-history-${name}]`);
     this.api = api;
     this.on = on;
     this.mayEdit = mayEdit;
+    this.timeOf = timeOf;
     this.title = title;
     this.before = null;
     this.passage = null;
@@ -78,8 +83,7 @@ export class HistoryDrawer {
     const head = element("p", "", [element("strong", "", entry.label)]);
     const time = element("time", "", entry.at);
     time.dateTime = entry.at;
-    head.append(" ", entry.by, " · ", time);
-    item.append(head);
+    item.append(head, element("p", "small muted", [entry.by, " · ", time]));
     const segments = this.passage ? entry.segments.filter(({ segment_id: id }) => id === this.passage.id) : entry.segments;
     for (const segment of segments) item.append(...this._changes(segment));
     const rest = entry.segment_count - entry.segments.length;
@@ -91,10 +95,12 @@ export class HistoryDrawer {
     return item;
   }
 
-  _changes({ diff, old, new: now }) {
+  _changes({ segment_id: id, diff, old, new: now }) {
     const parts = [];
     if (diff.length) {
-      const paragraph = element("p", "", diff.map(({ kind, text }) => (kind === "same" ? text : element(kind === "added" ? "ins" : "del", "", text))));
+      const paragraph = element("p", "", diff.flatMap(({ kind, text }) => (kind === "same" ? [text] : [element(kind === "added" ? "ins" : "del", "", text.trimEnd()), " "])));
+      const at = this.passage ? null : this.timeOf(id);
+      if (at !== null) paragraph.prepend(element("span", "number small muted", formatDuration(at)), " ");
       paragraph.dir = "auto";
       parts.push(paragraph);
     }

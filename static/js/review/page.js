@@ -46,6 +46,10 @@ export class ReviewPage {
       play: (id) => this.reading.hearPassage(id),
       word: (id, number) => this.reading.hearWord(id, number),
       edit: (id) => this.changing.edit(id),
+      twice: (id) => {
+        this.reading.unhearWord();
+        this.changing.edit(id);
+      },
       speaker: (id) => this.changing.askSpeaker(id),
       history: (id) => this._openHistory(id),
     });
@@ -62,6 +66,7 @@ export class ReviewPage {
       { onState: (state) => this._showState(state), onChange: () => this.side.refreshSoon(), refresh: () => this.refresh(), readAgain: () => this._readAgain() },
     );
     this.reading = new Reading(page, {
+      mayReplace: () => this.mayEdit,
       replaceOne: (...args) => this.changing.replaceOne(...args),
       replaceAll: (...args) => this.changing.replaceAll(...args),
     });
@@ -72,6 +77,7 @@ export class ReviewPage {
     this.history = new HistoryDrawer(this.find("history"), this.api, {
       on: { restore: (number) => this.changing.restore(number), restoreText: (id, text) => this.changing.restoreText(id, text) },
       mayEdit: () => this.mayEdit,
+      timeOf: (id) => this.transcript.get(id)?.startMs ?? null,
       title: gettext("History"),
     });
   }
@@ -214,6 +220,7 @@ export class ReviewPage {
       this.list.change({ mayEdit: this.mayEdit });
       this.side.showSpeakers();
       this.changing.showUndo();
+      if (this.reading.findBar.isOpen) this.reading.findBar.search({ stays: true });
     }
     for (const [name, isShown] of [["mark-reviewed", !this.isReviewed && this.mayEdit], ["reopen", this.isReviewed]]) {
       if (this.find(name)) this.find(name).hidden = !isShown;

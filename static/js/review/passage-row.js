@@ -49,6 +49,7 @@ export function fillRow(row, passage, { language, view, threshold, mayEdit }, { 
   find("row-cut-off").hidden = !passage.isCutOff;
   find("row-waiting").hidden = !passage.isWaiting;
   find("row-edit").hidden = !mayEdit || Boolean(passage.lockedBy);
+  row.classList.toggle("is-locked", Boolean(passage.lockedBy));
   const lock = find("row-lock");
   lock.hidden = !passage.lockedBy;
   lock.textContent = passage.lockedBy ? interpolate(gettext("%(name)s is editing this segment"), { name: passage.lockedBy }) : "";

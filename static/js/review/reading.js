@@ -75,7 +75,14 @@ export class Reading {
 
   hearWord(id, number) {
     const word = this.view === "edited" ? this.transcript.get(id)?.words[number] : null;
+    this._wasQuiet = !this.player?.isPlaying;
     if (word) this.player?.playFrom(word.startMs);
+  }
+
+  /** The click that began to play was the first of two: it stays where it is, and quiet if it was. */
+  unhearWord() {
+    if (this._wasQuiet) this.player?.pause();
+    this._wasQuiet = false;
   }
 
   stepWord(by) {

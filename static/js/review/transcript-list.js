@@ -12,7 +12,7 @@ const ROWS_AT_ONCE = 150;
 export class TranscriptList {
   /**
    * options: {language, view, threshold (null: none are marked), mayEdit}.
-   * on: {play(id), word(id, number), edit(id), speaker(id), history(id), cursor(id)}.
+   * on: {play(id), word(id, number), edit(id), twice(id), speaker(id), history(id), cursor(id)}; twice: a double click.
    */
   constructor(list, template, options, on) {
     this.list = list;
@@ -35,7 +35,7 @@ export class TranscriptList {
     this.list.addEventListener("click", (event) => this._onClick(event));
     this.list.addEventListener("dblclick", (event) => {
       const row = event.target.closest("[data-id]");
-      if (row && event.target.closest("[data-text]")) this.on.edit(row.dataset.id);
+      if (row && event.target.closest("[data-text]")) this.on.twice(row.dataset.id);
     });
     this.list.addEventListener("focusin", (event) => {
       const row = event.target.closest("[data-id]");
@@ -276,7 +276,7 @@ export class TranscriptList {
     else if (has("row-edit")) this.on.edit(id);
     else if (has("row-speaker")) this.on.speaker(id);
     else if (has("row-history")) this.on.history(id);
-    else if (has("w") && getSelection().isCollapsed) this.on.word(id, Number(has("w").dataset.w));
+    else if (has("w") && event.detail < 2 && getSelection().isCollapsed) this.on.word(id, Number(has("w").dataset.w));
     if (!event.target.closest("button, a, textarea")) this.setCursor(id);
   }
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from transcription.tests.browser.conftest import ACTION_TIMEOUT_MS, OPERATOR, Watch, check, screenshot
+from transcription.tests.browser.conftest import ACTION_TIMEOUT_MS, OPERATOR, Watch, check
 
 OpenPage = Callable[..., Page]
 
@@ -131,6 +131,59 @@ def test_a_correction_is_saved_and_the_machines_word_stays(open_page: OpenPage) 
     expect(page.locator(".is-word")).to_have_text("not.")
     page.keyboard.press("k")
     expect(page.locator("[data-figure-errors]")).to_have_text("4.5%")
+    # It is exported, beside what the machine heard, stands in the history, and is found.
+    exported = page.request.get("/console/sessions/speech-edit/export.txt")
+    assert "Ask not." in exported.text()
+    machine = page.request.get("/console/sessions/speech-edit/export.txt?text=machine")
+    assert "As not." in machine.text()
+    row(page, 1).focus()
+    row(page, 1).get_by_role("button", name="History of this segment").click()
+    change = page.locator("[data-history-list] > li").first
+    expect(change.locator("del")).to_have_text("As")
+    expect(change.locator("ins")).to_have_text("Ask")
+    page.goto('/console/sessions/?q="ask+not"')
+    expect(page.locator("main")).to_contain_text("Ask not.")
+
+
+def test_it_is_quiet_while_somebody_types_and_goes_on_a_second_earlier(open_page: OpenPage) -> None:
+    page = open_review(open_page, "speech-structure")
+    page.locator("[data-audio]").evaluate(
+        """audio => {
+          audio.addEventListener("pause", () => { window.pausedAt = audio.currentTime; });
+          audio.addEventListener("seeked", () => { window.soughtTo = audio.currentTime; });
+        }"""
+    )
+    field = edit(page, 2)
+    # A double click opens the segment and says nothing.
+    page.wait_for_function("() => document.querySelector('[data-audio]').paused")
+    page.evaluate("() => { document.querySelector('[data-audio]').currentTime = 5.5; }")
+    page.keyboard.press("Control+Space")
+    page.wait_for_function("() => !document.querySelector('[data-audio]').paused")
+    page.wait_for_function("() => document.querySelector('[data-audio]').currentTime > 5.6")
+    field.press_sequentially("!")
+    page.wait_for_function("() => document.querySelector('[data-audio]').paused")
+    page.wait_for_function("() => !document.querySelector('[data-audio]').paused")
+    page.wait_for_function("() => Math.abs(window.pausedAt - window.soughtTo - 1) < 0.05")
+    page.keyboard.press("Escape")
+    page.keyboard.press("k")
+
+
+def test_keys_for_editing_are_chosen_anew_and_kept(open_page: OpenPage) -> None:
+    page = open_review(open_page, "speech-read")
+    page.keyboard.press("?")
+    field = page.locator('[data-binding="insertTime"]')
+    expect(field).to_have_value("Ctrl+J")
+    field.press("Control+i")
+    expect(field).to_have_value("Ctrl+I")
+    # What is a letter in a text, or leads out of it, is not taken.
+    field.press("x")
+    expect(field).to_have_attribute("aria-invalid", "")
+    check(page, "review-keys", 1360, "dark")
+    page.keyboard.press("Escape")
+    reload(page)
+    edit(page, 1).press("Control+i")
+    expect(page.locator("[data-transcript] textarea")).to_have_value("As not.[00:00] ")
+    page.keyboard.press("Escape")
 
 
 def test_segments_are_split_joined_undone_and_restored(open_page: OpenPage) -> None:
@@ -158,7 +211,7 @@ def test_segments_are_split_joined_undone_and_restored(open_page: OpenPage) -> N
     page.get_by_role("button", name="History", exact=True).click()
     drawer = page.locator("[data-history]")
     expect(drawer.locator("li").first).to_contain_text("operator")
-    screenshot(page, "review-history-1360-light")
+    check(page, "review-history", 1360, "light")
     drawer.locator("li").last.get_by_role("button", name="Restore to here").click()
     expect(page.locator("[data-transcript] > li")).to_have_count(3)
     expect(text(page, 0)).to_have_text("And so my fellow Americans.")
@@ -180,6 +233,7 @@ def test_of_two_texts_the_person_chooses(open_page: OpenPage, watch: Watch) -> N
     mine.keyboard.press("Enter")
     dialog = mine.locator("[data-conflict]")
     expect(dialog).to_be_visible()
+    expect(dialog.locator("[data-conflict-who]")).to_contain_text("operator saved another text at")
     expect(dialog.locator("[data-conflict-theirs]")).to_have_text("Ask knot.")
     check(mine, "review-conflict", 1360, "light")
     dialog.get_by_role("button", name="Save yours").click()
@@ -194,7 +248,7 @@ def test_who_edits_a_segment_is_told_to_others(open_page: OpenPage) -> None:
     edit(zoe, 1)
     lock = row(page, 1).locator("[data-row-lock]")
     expect(lock).to_have_text("Zoe is editing this segment", timeout=ACTION_TIMEOUT_MS)
-    screenshot(page, "review-locked-1360-light")
+    check(page, "review-locked", 1360, "light")
     text(page, 1).dblclick()
     expect(page.locator("textarea:visible")).to_have_count(0)
     zoe.locator("[data-transcript] textarea").fill("Ask not.")
@@ -216,7 +270,8 @@ def test_changes_wait_in_the_browser_until_there_is_a_connection(open_page: Open
         edit(page, number).fill(words)
         page.keyboard.press("Control+s")
     expect(page.locator("[data-save-state]")).to_have_text("Offline: 3 changes waiting")
-    screenshot(page, "review-offline-1360-light")
+    assert page.evaluate("() => Object.keys(localStorage).filter((key) => key.endsWith('speech-offline')).length") == 1
+    check(page, "review-offline", 1360, "dark")
     page.context.set_offline(False)
     # Also by the next visit.
     reload(page)
@@ -295,6 +350,7 @@ def test_it_is_of_use_without_audio(open_page: OpenPage) -> None:
     edit(page, 0).fill("And so, my fellow Americans,")
     page.keyboard.press("Control+s")
     expect_saved(page)
+    page.get_by_text("Protect from deletion").click()
     check(page, "review-without-audio", 1360, "light")
 
 
@@ -306,6 +362,7 @@ def test_who_may_only_read_reads(open_page: OpenPage) -> None:
     row(page, 1).focus()
     page.keyboard.press("Enter")
     expect(page.locator("textarea:visible")).to_have_count(0)
+    expect(page.locator("[data-read-only]")).to_be_visible()
     check(page, "review-read-only", 1360, "light")
 
 
