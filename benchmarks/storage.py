@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parent / "results"
 REPEATS = 15
+EXPORT_REPEATS = 5
 # A case that is slow is not repeated for longer.
 MAX_CASE_S = 12.0
 
@@ -60,7 +61,7 @@ def main() -> int:
         set_up_django(arguments.database, folder)
         filled_s = fill_once(arguments.sessions, arguments.segments)
         results = list(run_cases(arguments.repeats, arguments.only))
-        exports = run_exports() if arguments.only in "exports" else []
+        exports = run_exports(min(EXPORT_REPEATS, arguments.repeats)) if arguments.only in "exports" else []
     report = {
         "database": database_version(),
         "sessions": arguments.sessions,
@@ -149,7 +150,7 @@ def percentile(values: list[float], per_cent: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, -(-int(len(ordered) * per_cent) // 100) - 1))]
 
 
-def run_exports() -> list[dict[str, Any]]:
+def run_exports(repeats: int) -> list[dict[str, Any]]:
     """Downloads of an hour and of four: only the time and the size may grow."""
     from benchmarks.archive import LONG_SESSION, QUARTER_SESSION
     from benchmarks.storage_exports import download
@@ -160,7 +161,7 @@ def run_exports() -> list[dict[str, Any]]:
     for hours, public_id in ((1, QUARTER_SESSION), (4, LONG_SESSION)):
         for format in CONTENT_TYPES:
             asyncio.run(download(public_id, format))
-            runs = [asyncio.run(download(public_id, format)) for _ in range(5)]
+            runs = [asyncio.run(download(public_id, format)) for _ in range(repeats)]
             peak_bytes = asyncio.run(download(public_id, format, is_traced=True)).peak_bytes
             row = {
                 "hours": hours,

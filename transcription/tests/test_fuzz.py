@@ -12,9 +12,9 @@ from transcription.tests.fuzz.sockets import socket_routes, throw_messages
 from transcription.tests.fuzz.stage import Stage, running_stage
 
 SEED = 20261126
-CONVERSATIONS = 150
+CONVERSATIONS = 100
 # Each half of the phases.
-REQUESTS_S = 30
+REQUESTS_S = 20
 
 pytestmark = pytest.mark.timeout(300)
 
