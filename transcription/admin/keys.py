@@ -227,6 +227,7 @@ class ApiKeyAdmin(NamedAutocompleteMixin):
                 explanation=explanation,
                 lines=_lines(chosen),
                 form=form,
+                is_harmful=False,
             )
         try:
             text = services.replace_key(key, form.overlap)

@@ -33,7 +33,7 @@ SHOWN_CHARACTERS = 200
 
 @admin.register(PhraseSet)
 class PhraseSetAdmin(NamedAutocompleteMixin):
-    list_display = ("name", "shown_language", "beginning", "phrase_count", "boost", "whose", "changed")
+    list_display = ("name", "shown_language", "beginning", "how_many", "boost", "whose", "changed")
     list_filter = (MeantForFilter, ("owner", admin.RelatedOnlyFieldListFilter))
     search_fields = ("name", "phrases")
     search_help_text = gettext_lazy("A part of the name, or of a phrase")
@@ -145,6 +145,10 @@ class PhraseSetAdmin(NamedAutocompleteMixin):
     @admin.display(description=gettext_lazy("phrases"))
     def beginning(self, phrase_set: Any) -> str:
         return paragraph(shorten(", ".join(phrase_set.start.split("\n"))))
+
+    @admin.display(description=gettext_lazy("number"), ordering="phrase_count")
+    def how_many(self, phrase_set: PhraseSet) -> int:
+        return phrase_set.phrase_count
 
     @admin.display(description=gettext_lazy("whose"), ordering="owner__username")
     def whose(self, phrase_set: PhraseSet) -> str:
