@@ -13,7 +13,7 @@ from transcription.tests.catalogues import DOMAINS, read_compiled, read_entries,
 
 LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 # Languages without a gap. One that is begun is shown with what it has, and in English for the rest.
-COMPLETE = ["de"]
+COMPLETE = ["de", "es"]
 PLACEHOLDER = re.compile(r"%\(\w+\)[.\d]*[a-z]|%[sd]|\{\w*\}")
 
 catalogues = pytest.mark.parametrize(("language", "domain"), [(code, name) for code in LANGUAGES for name in DOMAINS])
