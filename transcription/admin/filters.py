@@ -17,7 +17,8 @@ from transcription.dialects.realtime import RealtimeDialect
 from transcription.files.engine import DIALECT as UPLOAD
 from transcription.identity.scopes import Scope
 from transcription.models import ApiKey, PhraseSet, TranscriptSegment
-from transcription.past.filters import SOURCES, has_errors, is_at_review
+from transcription.past.filters import SOURCES, is_at_review
+from transcription.search.error_index import has_errors
 
 LOW_CONFIDENCE = 0.8
 MAX_LANGUAGES = 100

@@ -20,7 +20,7 @@ from transcription.errors import SessionTaken
 from transcription.exports import MAX_ZIPPED_SESSIONS, ZIP_CONTENT_TYPE, streamed, write_json_list, write_zip
 from transcription.models import TranscriptionSession
 from transcription.past.rows import speaker_of
-from transcription.retention.protecting import protect
+from transcription.retention.protecting import protect, unprotect
 from transcription.retention.terms import set_term
 
 MAX_STOPPED_AT_ONCE = 200
@@ -31,7 +31,12 @@ def _retention_choices(user: Any) -> list[str]:
     """What of retention somebody may set for sessions of everybody."""
     may_delete = user.has_perm(access.Permission.DELETE)
     may_protect = user.has_perm(access.Permission.PROTECT)
-    return [RetentionForm.RULES, RetentionForm.DAYS] * may_delete + [RetentionForm.PROTECT] * may_protect
+    may_unprotect = user.has_perm(access.Permission.UNPROTECT)
+    return (
+        [RetentionForm.RULES, RetentionForm.DAYS] * may_delete
+        + [RetentionForm.PROTECT] * may_protect
+        + [RetentionForm.UNPROTECT] * may_unprotect
+    )
 
 
 class SessionActions(admin.ModelAdmin):
@@ -101,6 +106,9 @@ class SessionActions(admin.ModelAdmin):
         if form.cleaned_data["keep"] == RetentionForm.PROTECT:
             self._protect(request, chosen, form.cleaned_data["reason"])
             return None
+        if form.cleaned_data["keep"] == RetentionForm.UNPROTECT:
+            self._unprotect(request, chosen)
+            return None
         days = form.cleaned_data["days"] if form.cleaned_data["keep"] == RetentionForm.DAYS else None
         changed = set_term(chosen, days)
         said = _("as the rules say") if days is None else _("%(days)d days from today") % {"days": days}
@@ -124,6 +132,15 @@ class SessionActions(admin.ModelAdmin):
                 count += 1
         text = ngettext("%(count)d session is protected.", "%(count)d sessions are protected.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS if count else messages.WARNING)
+
+    def _unprotect(self, request: HttpRequest, chosen: list[TranscriptionSession]) -> None:
+        ended = [session for session in chosen if unprotect(session, request.user)]
+        for session in ended:
+            self.log_change(request, session, _("Protection ended"))
+        text = ngettext(
+            "Protection of %(count)d session is over.", "Protection of %(count)d sessions is over.", len(ended)
+        )
+        self.message_user(request, text % {"count": len(ended)}, messages.SUCCESS if ended else messages.WARNING)
 
     @admin.action(permissions=["export"], description=gettext_lazy("Export as ZIP (all formats)"))
     def export_zip(self, request: HttpRequest, queryset: QuerySet[TranscriptionSession]) -> Any:

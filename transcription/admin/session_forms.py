@@ -24,13 +24,14 @@ class StopForm(forms.Form):
 
 
 class RetentionForm(forms.Form):
-    """choices: of RULES, DAYS and PROTECT those that may be chosen."""
+    """choices: of RULES, DAYS, PROTECT and UNPROTECT those that may be chosen."""
 
-    RULES, DAYS, PROTECT = "rules", "days", "protect"
+    RULES, DAYS, PROTECT, UNPROTECT = "rules", "days", "protect", "unprotect"
     LABELS = (
         (RULES, gettext_lazy("As the rules and settings say")),
         (DAYS, gettext_lazy("Delete after so many days from today")),
         (PROTECT, gettext_lazy("Protect, so that nobody and no rule deletes it")),
+        (UNPROTECT, gettext_lazy("End the protection")),
     )
 
     keep = forms.ChoiceField(label=gettext_lazy("Retention"), widget=forms.RadioSelect)

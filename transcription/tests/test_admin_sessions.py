@@ -109,6 +109,19 @@ def test_sessions_are_protected_from_the_list(boss: Client) -> None:
     assert "1 session is protected." in said
 
 
+def test_protections_are_ended_from_the_list_and_both_are_noted(boss: Client) -> None:
+    session, other = make_session("one"), make_session("two")
+    act(boss, "set_retention", session, confirmed="yes", keep="protect", reason="court case")
+    answer = act(boss, "set_retention", session, other, confirmed="yes", keep="unprotect")
+    assert "Protection of 1 session is over." in page(boss, answer["Location"])
+    assert not Protection.objects.exists()
+    noted = AuditEvent.objects.filter(what__in=("protected", "unprotected")).order_by("pk")
+    assert [(entry.what, entry.details["reason"]) for entry in noted] == [
+        ("protected", "court case"),
+        ("unprotected", "court case"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
