@@ -34,6 +34,11 @@ class Row:
     errors: list[str]
 
     @property
+    def audio_ms(self) -> int:
+        """Of one that has not ended what is settled: its own field is written at the end."""
+        return self.session.audio_ms if self.session.has_ended else self.session.committed_ms
+
+    @property
     def percent(self) -> int | None:
         return None if self.confidence is None else round(self.confidence * 100)
 

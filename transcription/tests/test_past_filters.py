@@ -169,6 +169,12 @@ def test_a_row_tells_confidence_review_reviewer_and_errors() -> None:
     assert row.errors == ["The recogniser failed.", "2.0 s of audio lost"]
 
 
+def test_a_session_that_goes_on_is_as_long_as_what_is_settled() -> None:
+    session = make_session(state=State.LIVE, committed_bytes=32 * 7000, audio_ms=0)
+    (row,) = make_rows(principal_of(make_user("view_live")), [session], {})
+    assert row.audio_ms == 7000
+
+
 def test_confidence_is_not_told_to_who_may_not_read_the_text() -> None:
     session = make_session("one")
     session.segments.update(confidence=0.9)

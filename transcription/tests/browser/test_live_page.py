@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from transcription.tests.browser.conftest import OPERATOR, Watch, check, screenshot
 
@@ -24,6 +24,128 @@ RIVA_DOWN = {
     "duration_ms": 3000,
     "failing_since": "2026-01-02T14:02:00+00:00",
 }
+
+
+VIEWS = [(1360, "light"), (1360, "dark"), (390, "dark"), (320, "light")]
+UPDATE = {
+    "event": "error",
+    "code": 4503,
+    "reason": "draining",
+    "message": "This server is being updated; please try again.",
+    "retryable": True,
+}
+
+
+def live_row(number: int) -> dict[str, object]:
+    """What the service tells of a session; the higher the number, the newer."""
+    return {
+        "session_id": f"played-{number}",
+        "title": f"Session {number} with a title that is longer than its column is wide",
+        "owner": "contact-centre",
+        "owner_id": None,
+        "source": "key",
+        "key": "contact-centre",
+        "dialect": "native",
+        "language": "en-US",
+        "state": "live",
+        "started_at": f"2026-01-02T10:00:{number:02}+00:00",
+        "worker": "host/1",
+        "segments": 1,
+        "final": "What was said a moment ago.",
+        "interim": "and what is said",
+        "interim_segment": 1,
+        "captions_hidden": False,
+        "level": 0.1,
+        "backlog_ms": 40,
+        "latency_ms": 90,
+        "first_interim_ms": 400,
+        "final_lag_ms": 500,
+        "audio_ms": 4000,
+    }
+
+
+class PlayedConsole:
+    """The other end of the page's socket. Every connection is told `first`, then what `tell` is given."""
+
+    def __init__(self, page: Page, first: list[dict[str, object]]) -> None:
+        self.first = first
+        self._seq = 0
+        page.route_web_socket("**/ws/console/", self._open)
+        page.goto("/console/")
+
+    def _open(self, socket: WebSocketRoute) -> None:
+        self.socket = socket
+        socket.on_message(lambda _message: None)
+        for message in self.first:
+            self.tell(message)
+
+    def tell(self, message: dict[str, object]) -> None:
+        self._seq += 1
+        self.socket.send(json.dumps({"seq": self._seq, **message}))
+
+    def tell_rows(self, *numbers: int) -> None:
+        self.tell({"event": "delta", "sessions": [live_row(number) for number in numbers], "ended": []})
+
+
+def snapshot(*numbers: int, **kpis: object) -> dict[str, object]:
+    return {"event": "snapshot", "sessions": [live_row(number) for number in numbers], "ended": [], "kpis": kpis}
+
+
+def ids_shown(page: Page) -> list[str]:
+    shown: list[str] = page.locator("[data-rows] tr").evaluate_all("rows => rows.map((row) => row.dataset.id)")
+    return shown
+
+
+def test_rows_stand_still_while_the_pointer_or_the_focus_is_among_them(open_page: OpenPage) -> None:
+    page = open_page("/console/table/", person=OPERATOR)
+    console = PlayedConsole(page, [snapshot(1, 2)])
+    page.locator("[data-rows] tr").first.hover()
+    console.tell_rows(3, 4)
+    new = page.locator("[data-new-rows]")
+    expect(new).to_have_text("2 new")
+    assert ids_shown(page) == ["played-2", "played-1"]
+    new.click()
+    expect(new).to_be_hidden()
+    assert ids_shown(page) == [f"played-{number}" for number in (4, 3, 2, 1)]
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    console.tell_rows(5)
+    expect(new).to_have_text("1 new")
+    page.keyboard.press("k")
+    expect(page.locator('[data-id="played-4"]')).to_be_focused()
+    expect(new).to_be_visible()
+    new.press("Enter")
+    expect(page.locator('[data-id="played-5"]')).to_be_focused()
+    console.tell_rows(6)
+    expect(new).to_have_text("1 new")
+    page.keyboard.press("Escape")
+    expect(new).to_be_hidden()
+    assert ids_shown(page)[0] == "played-6"
+
+
+@pytest.mark.parametrize(("width", "theme"), VIEWS)
+def test_a_full_site_and_an_update_are_said_above_the_list(
+    open_page: OpenPage, watch: Watch, width: int, theme: str
+) -> None:
+    page = open_page("/console/table/", person=OPERATOR, width=width, theme=theme)
+    console = PlayedConsole(page, [snapshot(1, 2, live=150, capacity=150)])
+    full = page.locator('[data-about="capacity"]')
+    expect(full).to_have_text("150 of 150. New recordings are asked to wait.")
+    check(page, "console-full", width, theme)
+    console.tell({"event": "kpis", "kpis": {"live": 12, "capacity": 150, "draining": 12}})
+    expect(full).to_be_hidden()
+    update = page.locator('[data-about="draining"]')
+    expect(update).to_have_text("This server is being updated; 12 sessions still finishing.")
+    check(page, "console-update", width, theme)
+    # A process that ends sends its pages elsewhere. The next one may know nothing of it yet.
+    console.tell(UPDATE)
+    console.socket.close(code=4503)
+    expect(page.locator("[data-connection]")).to_contain_text("Reconnecting…")
+    expect(page.locator("[data-connection]")).to_contain_text("Connected")
+    console.tell({"event": "kpis", "kpis": {"live": 12, "capacity": 150, "draining": None}})
+    expect(update).to_be_visible()
+    expect(page.locator('[data-about="error"]')).to_have_count(0)
 
 
 def test_a_test_session_is_seen_marked_and_stopped_with_a_reason(open_page: OpenPage) -> None:
