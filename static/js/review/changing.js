@@ -282,6 +282,8 @@ export class Changing {
   }
 
   _onState({ state, waiting }) {
+    // The first was on its way when the connection went.
+    if (state === "offline" && this.queue.waiting.some(({ id }) => this.transcript.get(id)?.isWaiting === false)) this.showWaiting();
     this.onState({ state, waiting, message: stateWords(state, waiting) });
   }
 

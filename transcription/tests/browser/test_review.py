@@ -270,6 +270,7 @@ def test_changes_wait_in_the_browser_until_there_is_a_connection(open_page: Open
         edit(page, number).fill(words)
         page.keyboard.press("Control+s")
     expect(page.locator("[data-save-state]")).to_have_text("Offline: 3 changes waiting")
+    expect(page.locator("[data-row-waiting]:visible")).to_have_count(3)
     assert page.evaluate("() => Object.keys(localStorage).filter((key) => key.endsWith('speech-offline')).length") == 1
     check(page, "review-offline", 1360, "dark")
     page.context.set_offline(False)
