@@ -47,8 +47,9 @@ class ApiKey(models.Model):
     )
     prefix = models.CharField(_("prefix"), max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
-    previous_prefix = models.CharField(max_length=16, blank=True, editable=False, db_index=True)
-    previous_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # The database's own default too: a worker of the version before makes keys until it is replaced.
+    previous_prefix = models.CharField(max_length=16, blank=True, db_default="", editable=False, db_index=True)
+    previous_digest = models.CharField(max_length=64, blank=True, db_default="", editable=False)
     previous_until = models.DateTimeField(_("old text good until"), null=True, blank=True, editable=False)
     scopes = models.JSONField(_("scopes"), default=default_scopes)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)

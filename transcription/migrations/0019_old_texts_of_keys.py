@@ -13,12 +13,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apikey',
             name='previous_digest',
-            field=models.CharField(blank=True, editable=False, max_length=64),
+            field=models.CharField(blank=True, db_default='', editable=False, max_length=64),
         ),
         migrations.AddField(
             model_name='apikey',
             name='previous_prefix',
-            field=models.CharField(blank=True, db_index=True, editable=False, max_length=16),
+            field=models.CharField(blank=True, db_default='', db_index=True, editable=False, max_length=16),
         ),
         migrations.AddField(
             model_name='apikey',
