@@ -61,8 +61,6 @@ def make_key(server: Server, **columns: Any) -> Key:
         "name": "of the test",
         "prefix": text.split("_")[1],
         "digest": hashlib.sha256(text.encode()).hexdigest(),
-        "previous_prefix": "",
-        "previous_digest": "",
         "scopes": '["transcribe", "sessions:read", "sessions:write"]',
         "created_at": LONG_AGO,
         "max_sessions": 0,
