@@ -9,10 +9,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 # What a test run takes over from outside: the servers that `scripts/with-services` started.
 TAKEN_OVER = {"TEST_DATABASE_URL": "DATABASE_URL", "TEST_REDIS_URL": "REDIS_URL"}
@@ -60,6 +62,13 @@ def django_db_modify_db_settings(data_dir: Path, django_db_modify_db_settings_pa
 def django_db_keepdb() -> bool:
     """Take the copy of a migrated file as it is; the folder goes away with the run."""
     return is_sqlite()
+
+
+@pytest.fixture(autouse=True)
+def speak_english() -> Iterator[None]:
+    """A page asked for in another language leaves it to what runs after it in the same thread: here, the next test."""
+    yield
+    translation.deactivate()
 
 
 def is_sqlite() -> bool:
