@@ -389,7 +389,7 @@ def test_a_long_transcript_is_quick_to_begin_and_complete_in_the_end(open_page: 
 
 def test_what_is_replaced_in_a_thousand_segments_is_shown_and_undone_at_once(open_page: OpenPage) -> None:
     page = open_review(open_page, "long-reading")
-    expect(page.get_by_role("button", name="Mark reviewed")).to_be_visible()
+    expect(page.get_by_role("button", name="Mark reviewed")).to_be_visible(timeout=ACTION_TIMEOUT_MS)
     page.keyboard.press("Control+f")
     page.locator("[data-find-query]").fill("long reading")
     page.locator("[data-replace-text]").fill("short one")
