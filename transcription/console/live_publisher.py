@@ -30,6 +30,8 @@ WATCH_EVERY_S = 5.0
 WATCHED_S = 15.0
 LAYER_TIMEOUT_S = 2.0
 LAYER_RETRY_S = 1.0
+# Sessions that nobody has in sight are told of every so many ticks (2 s), spread over them; a new state at once.
+SELDOM_TICKS = 8
 # RuntimeError is uvloop's word for a connection that has just been reset.
 LAYER_ERRORS = (RedisError, OSError, TimeoutError, ChannelFull, RuntimeError)
 
@@ -57,7 +59,9 @@ class LivePublisher:
         self._is_draining = is_draining
         self._told_draining = False
         self._clock = clock
-        self._watched_until_s = 0.0
+        # For each process that watches: until when, and what is in sight there; None: everything.
+        self._sights: dict[str, tuple[float, frozenset[str] | None]] = {}
+        self._ticks = 0
         self._told: dict[str, Row] = {}
         self._everything_wanted = False
         self._seq = 0
@@ -75,9 +79,12 @@ class LivePublisher:
 
     def tick(self) -> None:
         """Publish what changed since the last tick."""
-        if self._clock() > self._watched_until_s:
+        now_s = self._clock()
+        self._sights = {viewer: sight for viewer, sight in self._sights.items() if sight[0] >= now_s}
+        if not self._sights:
             self._told.clear()
             return
+        self._ticks += 1
         if self._publishing is not None and not self._publishing.done():
             metrics.VIEWER_FRAMES_CONFLATED_TOTAL.inc()
             return
@@ -90,10 +97,14 @@ class LivePublisher:
             self._told.clear()
         rows, changes = [], []
         current: set[str] = set()
-        for live in self._sessions.values():
-            row = build_row(live, self._worker_name)
+        in_sight = self._in_sight
+        for place, live in enumerate(self._sessions.values()):
             current.add(live.public_id)
             told = self._told.get(live.public_id)
+            is_due = in_sight is None or live.public_id in in_sight or (place + self._ticks) % SELDOM_TICKS == 0
+            if told is not None and not is_due and told["state"] == live.activity:
+                continue
+            row = build_row(live, self._worker_name)
             if told is None:
                 rows.append(row)
             elif told != row:
@@ -119,6 +130,16 @@ class LivePublisher:
         self._everything_wanted = False
         return message
 
+    @property
+    def _in_sight(self) -> frozenset[str] | None:
+        """What somebody has in sight, in any process; None: everything."""
+        found: frozenset[str] = frozenset()
+        for _until_s, session_ids in self._sights.values():
+            if session_ids is None:
+                return None
+            found |= session_ids
+        return found
+
     async def _publish(self, message: dict[str, Any]) -> None:
         """The layer gets one text: it would copy or pack values one by one, for each process that watches."""
         layer: Any = get_channel_layer()
@@ -143,7 +164,9 @@ class LivePublisher:
 
     async def _on_control(self, message: dict[str, Any]) -> None:
         if message["type"] == "live.watch":
-            self._watched_until_s = self._clock() + WATCHED_S
+            session_ids = message.get("in_sight")
+            sight = None if session_ids is None else frozenset(session_ids)
+            self._sights[message.get("viewer", "")] = (self._clock() + WATCHED_S, sight)
             self._everything_wanted = self._everything_wanted or bool(message.get("whole"))
         elif message["type"] == "live.stop":
             await self._on_stop_nudge()

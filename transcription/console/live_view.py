@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Set
 from typing import Any
@@ -48,6 +49,8 @@ NUMBERS_EVERY_S = 15.0
 FAILED_EVERY_S = 3.0
 WORKER_FORGOTTEN_S = 20.0
 MAX_FRAMES_WAITING = 64
+# Of all viewers of a process together; of more than these the publishers tell everything.
+MAX_IN_SIGHT = 1000
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
@@ -56,10 +59,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=
 class View:
     """One viewer's frames of all live sessions. Past MAX_FRAMES_WAITING they are dropped and a snapshot follows."""
 
-    def __init__(self, *, captions: bool) -> None:
+    def __init__(self, *, captions: bool, on_shown: Callable[[], None] = lambda: None) -> None:
         self.captions = captions
         self.needs_snapshot = True
-        self._visible: frozenset[str] | None = None
+        self.visible: frozenset[str] | None = None
+        self._on_shown = on_shown
         # What has come into sight since the last frame.
         self._fresh: frozenset[str] = frozenset()
         self._frames: deque[str] = deque()
@@ -69,17 +73,18 @@ class View:
     def show(self, session_ids: Collection[str] | None) -> None:
         """What the viewer has in sight; None: everything. Of others it hears when they come, go and change state."""
         visible = None if session_ids is None else frozenset(session_ids)
-        if visible is not None and self._visible is not None:
-            self._fresh |= visible - self._visible
-        elif self._visible is not None:
+        if visible is not None and self.visible is not None:
+            self._fresh |= visible - self.visible
+        elif self.visible is not None:
             self.needs_snapshot = True
-        self._visible = visible
+        self.visible = visible
+        self._on_shown()
 
     def wants(self, changed: Set[str], states_changed: Set[str]) -> Set[str]:
         """Which sessions the next frame tells of."""
-        if self._visible is None:
+        if self.visible is None:
             return changed
-        wanted = (changed & self._visible) | states_changed | self._fresh
+        wanted = (changed & self.visible) | states_changed | self._fresh
         self._fresh = frozenset()
         return wanted
 
@@ -141,27 +146,33 @@ class LiveViews:
         self._states_changed: set[str] = set()
         self._ended: set[str] = set()
         self._seq = 0
-        self._whole_wanted = asyncio.Event()
+        # As the publishers know this process.
+        self._id = uuid.uuid4().hex
+        self._whole_wanted = False
+        # There is something to say to the publishers.
+        self._word_wanted = asyncio.Event()
         self._poll_wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._watched = WatchedSessions(threads, row_of=self._rows.get)
 
     def open(self, *, captions: bool) -> View:
         """Watch all live sessions. close() it in the end."""
-        view = View(captions=captions)
+        view = View(captions=captions, on_shown=self._word_wanted.set)
         self._views.add(view)
+        self._word_wanted.set()
         self._start()
         return view
 
     def subscribe(self, session_id: str) -> WatchedSession:
         """Watch one session, live or not. unsubscribe() in the end."""
         watched = self._watched.open(session_id)
+        self._word_wanted.set()
         self._start()
         return watched
 
     def _start(self) -> None:
         if not self._tasks:
-            self._whole_wanted.set()
+            self._want_whole()
             self._tasks = [asyncio.create_task(work()) for work in self._works]
 
     @property
@@ -216,7 +227,7 @@ class LiveViews:
                     if channel is None:
                         channel = await layer.new_channel()
                         await layer.group_add(VIEWS_GROUP, channel)
-                        self._whole_wanted.set()
+                        self._want_whole()
                     self._hear(json.loads((await layer.receive(channel))["delta"]))
                 except LAYER_ERRORS:
                     channel, self._layer_works = None, False
@@ -231,21 +242,37 @@ class LiveViews:
             return
         layer: Any = get_channel_layer()
         while True:
-            whole = self._whole_wanted.is_set()
-            self._whole_wanted.clear()
+            whole, self._whole_wanted = self._whole_wanted, False
+            self._word_wanted.clear()
+            in_sight = self._in_sight()
+            ids = None if in_sight is None else sorted(in_sight)
+            word = {"type": "live.watch", "whole": whole, "viewer": self._id, "in_sight": ids}
             try:
                 async with asyncio.timeout(LAYER_TIMEOUT_S):
-                    await layer.group_send(CONTROL_GROUP, {"type": "live.watch", "whole": whole})
+                    await layer.group_send(CONTROL_GROUP, word)
                 self._layer_works = True
             except LAYER_ERRORS:
                 self._layer_works = False
-                self._whole_wanted.set()
+                self._want_whole()
             self._forget_silent_workers()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_EVERY_S):
-                    await self._whole_wanted.wait()
-                    # However often something is missed, the publishers are asked at most once a frame.
+                    await self._word_wanted.wait()
+                    # However often something is missed or moves, the publishers are asked at most once a frame.
                     await asyncio.sleep(FRAME_EVERY_S)
+
+    def _want_whole(self) -> None:
+        self._whole_wanted = True
+        self._word_wanted.set()
+
+    def _in_sight(self) -> Set[str] | None:
+        """What anybody of this process has in sight; None: everything."""
+        found = set(self._watched.session_ids)
+        for view in self._views:
+            if view.visible is None:
+                return None
+            found |= view.visible
+        return found if len(found) <= MAX_IN_SIGHT else None
 
     def _hear(self, message: dict[str, Any]) -> None:
         worker, seq = message["worker"], message["seq"]
@@ -255,7 +282,7 @@ class LiveViews:
             told = {row["session_id"] for row in message["rows"]}
             self._end(sid for sid, holder in list(self._worker_of.items()) if holder == worker and sid not in told)
         elif seq != self._worker_seq.get(worker, seq - 1) + 1:
-            self._whole_wanted.set()
+            self._want_whole()
         self._worker_seq[worker] = seq
         for row in message["rows"]:
             self._worker_of[row["session_id"]] = worker
@@ -266,7 +293,7 @@ class LiveViews:
                 self._set({**self._rows[session_id], **change})
             else:
                 # A change of what nobody here knows.
-                self._whole_wanted.set()
+                self._want_whole()
         if message["ended"]:
             # One that another process has taken meanwhile goes on there.
             self._end(sid for sid in message["ended"] if self._worker_of.get(sid, worker) == worker)
@@ -282,7 +309,7 @@ class LiveViews:
                 self._draining.discard(worker)
                 self._end([sid for sid, holder in self._worker_of.items() if holder == worker])
             elif now_s - heard_s > WORKER_FORGOTTEN_S / 2:
-                self._whole_wanted.set()
+                self._want_whole()
 
     def _set(self, row: Row) -> None:
         session_id = row["session_id"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from transcription.console.live_database import DATABASE_ERRORS, READ_TIMEOUT_S
 from transcription.console.live_rows import Row
@@ -115,6 +115,10 @@ class WatchedSessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    @property
+    def session_ids(self) -> Set[str]:
+        return self._sessions.keys()
 
     def open(self, session_id: str) -> WatchedSession:
         """Subscribe; close() it in the end."""

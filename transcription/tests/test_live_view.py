@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from channels.layers import channel_layers, get_channel_layer
 
-from transcription.console.live_publisher import VIEWS_GROUP, WATCHED_S
+from transcription.console.live_publisher import SELDOM_TICKS, VIEWS_GROUP, WATCHED_S
 from transcription.console.live_view import MAX_FRAMES_WAITING, View
 from transcription.services import CONTROL_GROUP
 from transcription.tests.live_session import SPEECH, TICK_S, LiveSession, final, interim
@@ -120,6 +120,69 @@ async def test_a_session_out_of_sight_is_told_of_when_its_state_changes() -> Non
         changed = await viewer.next(has_row)
 
     assert [frame["sessions"][0]["state"] for frame in (come, changed)] == ["live", "finishing"]
+
+
+async def times_told_of(site: Site, session: LiveSession, *, seconds: int) -> int:
+    """How often the process that holds a session publishes it, while every tick has another interim."""
+    layer: Any = get_channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add(VIEWS_GROUP, channel)
+    for number in range(round(seconds / TICK_S)):
+        session.stream.say(interim(f"word {number}"))
+        await asyncio.sleep(TICK_S)
+    await layer.group_discard(VIEWS_GROUP, channel)
+    told = 0
+    while channel in layer.channels and not layer.channels[channel].empty():
+        delta = json.loads((await layer.receive(channel))["delta"])
+        told += session.live.public_id in [row["session_id"] for row in delta["rows"] + delta["changes"]]
+    return told
+
+
+@in_virtual_time
+async def test_a_session_in_nobodys_sight_is_published_seldom() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        view, other = site.views.open(captions=True), site.views.open(captions=True)
+        await Viewer(view).next(has_row)
+        counts = []
+        for in_sight, of_other in ((["another"], []), (["another"], ["my-id"]), (["another"], None)):
+            view.show(in_sight)
+            other.show(of_other)
+            await asyncio.sleep(1)
+            counts.append(await times_told_of(site, session, seconds=8))
+        session.stop()
+
+    assert counts[0] == 8 / (SELDOM_TICKS * TICK_S)
+    assert min(counts[1:]) > 3 * counts[0]
+
+
+@in_virtual_time
+async def test_a_session_that_somebody_subscribed_to_is_in_sight() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        watched = site.views.subscribe("my-id")
+        await asyncio.sleep(1)
+        followed = await times_told_of(site, session, seconds=8)
+        await site.views.unsubscribe(watched)
+        session.stop()
+
+    assert followed > 3 * 8 / (SELDOM_TICKS * TICK_S)
+
+
+@in_virtual_time
+async def test_what_a_worker_of_the_version_before_watches_is_all_in_sight() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        layer: Any = get_channel_layer()
+        await asyncio.sleep(TICK_S)
+        await layer.group_send(CONTROL_GROUP, {"type": "live.watch", "whole": True})
+        followed = await times_told_of(site, session, seconds=8)
+        session.stop()
+
+    assert followed > 3 * 8 / (SELDOM_TICKS * TICK_S)
 
 
 def test_whoever_looks_at_everything_again_gets_everything() -> None:
