@@ -16,12 +16,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
-import uvloop
 
 # First: it sets Django up.
 from speechsite.asgi import application  # noqa: F401
 from speechsite.config import get_config
-from speechsite.server import raise_open_files, spare_the_collector, uvicorn_config
+from speechsite.loop import make_loop
+from speechsite.server import (
+    let_the_loop_finish,
+    load_pages,
+    raise_open_files,
+    spare_the_collector,
+    switch_threads_sooner,
+    uvicorn_config,
+)
 from transcription import process
 from transcription.consumers import TranscriptionConsumer
 from transcription.dialects.native import NativeDialect
@@ -82,7 +89,12 @@ def main() -> None:
     parser.add_argument("--leave-out", action="append", default=[], choices=PARTS)
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
-    uvloop.run(serve(arguments.port, set(arguments.leave_out)))
+    # As a worker of `serve` does.
+    load_pages()
+    switch_threads_sooner()
+    let_the_loop_finish()
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        runner.run(serve(arguments.port, set(arguments.leave_out)))
 
 
 if __name__ == "__main__":
