@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+# More than cleaning up takes.
+CANCEL_AGAIN_S = 1.0
+MAX_CANCELS = 10
 
 
 async def first_of(wanted: Awaitable[Any], *others: asyncio.Task[None]) -> None:
@@ -23,6 +27,25 @@ async def cancelled(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.cancel()
         await asyncio.wait({future})
+
+
+async def all_cancelled(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and wait until they are gone. Their errors are nobody's any more.
+
+    Clients of other servers lose a cancellation now and then, as the one of Redis does while it connects, and a task
+    that goes on would be waited for without end: it is told again.
+    """
+    tasks = set(tasks)
+    for _ in range(MAX_CANCELS):
+        left = {task for task in tasks if not task.done()}
+        if not left:
+            break
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()
 
 
 async def ended_in_time(

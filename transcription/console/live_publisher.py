@@ -21,6 +21,7 @@ from transcription import metrics
 from transcription.console.live_rows import Row, build_row, difference
 from transcription.engine.live import LiveTranscription
 from transcription.services import CONTROL_GROUP
+from transcription.waiting import all_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -72,10 +73,7 @@ class LivePublisher:
         self._listening = asyncio.create_task(self._listen())
 
     async def aclose(self) -> None:
-        tasks = [task for task in (self._listening, self._publishing) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await all_cancelled(task for task in (self._listening, self._publishing) if task is not None)
 
     def tick(self) -> None:
         """Publish what changed since the last tick."""

@@ -38,6 +38,7 @@ from transcription.console.numbers import ConsoleNumbers, read_numbers
 from transcription.services import CONTROL_GROUP
 from transcription.storage.database_threads import DatabaseThreads
 from transcription.subscriptions.watched import WatchedSession, WatchedSessions
+from transcription.waiting import all_cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -201,9 +202,7 @@ class LiveViews:
 
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await all_cancelled(tasks)
         if not self._tasks:
             self._rows.clear()
             self._detached.clear()
@@ -234,7 +233,10 @@ class LiveViews:
                     await asyncio.sleep(POLL_EVERY_S)
         finally:
             if channel is not None and self._layer_works:
-                await layer.group_discard(VIEWS_GROUP, channel)
+                # Whoever leaves waits for this.
+                with contextlib.suppress(*LAYER_ERRORS):
+                    async with asyncio.timeout(LAYER_TIMEOUT_S):
+                        await layer.group_discard(VIEWS_GROUP, channel)
 
     async def _watch(self) -> None:
         """Tell the publishers that somebody watches; that also finds out whether the layer works."""
