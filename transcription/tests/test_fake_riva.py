@@ -28,7 +28,11 @@ from transcription.riva.convert import build_audio_request, build_config_request
 WORDS = " ".join(word_texts(5))
 AUDIO = spoken(5)
 PATIENCE_S = 10.0
-MAX_MESSAGE = [("grpc.max_receive_message_length", 16 * 1024 * 1024)]
+OPTIONS = [
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    # Else channels of a process share connections to an address, and the wait after one that failed.
+    ("grpc.use_local_subchannel_pool", 1),
+]
 
 
 def listen(channel: Any) -> Any:
@@ -48,7 +52,7 @@ async def finals(call: Any) -> list[str]:
 
 
 async def hear(address: str, audio: bytes = AUDIO) -> list[str]:
-    async with asyncio.timeout(PATIENCE_S), grpc.aio.insecure_channel(address, options=MAX_MESSAGE) as channel:
+    async with asyncio.timeout(PATIENCE_S), grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
         call = listen(channel)
         await say(call, audio)
         await call.done_writing()
