@@ -47,6 +47,8 @@ SEGMENT_COLUMNS = (
     "promoted",
     "reviewed",
 )
+# Quoted as both databases take it: "index" is a word of SQL.
+COLUMNS_SQL = ", ".join(f'"{name}"' for name in (*SEGMENT_COLUMNS, "created_at"))
 
 
 def commit_group(steps: Sequence[Step]) -> list[TranscriptionError | None]:
@@ -139,8 +141,7 @@ def insert_segments(segments: Sequence[tuple[int, int, NewSegment]]) -> None:
     if not segments:
         return
     markers = f"({', '.join(['%s'] * len(SEGMENT_COLUMNS))}, {NOW_SQL[connection.vendor]})"
-    columns = ", ".join(connection.ops.quote_name(name) for name in (*SEGMENT_COLUMNS, "created_at"))
-    sql = f"INSERT INTO {SEGMENT_TABLE} ({columns}) VALUES {', '.join([markers] * len(segments))}"  # noqa: S608
+    sql = f"INSERT INTO {SEGMENT_TABLE} ({COLUMNS_SQL}) VALUES {', '.join([markers] * len(segments))}"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, [value for segment in segments for value in _segment_values(*segment)])
 

@@ -142,10 +142,32 @@ async def test_a_cancellation_is_never_forgotten_however_late_it_comes(threads: 
     await asyncio.sleep(0)
     may_end.set()
     # A job behind it: once that runs the first one's result is on its way to the loop.
-    following = threads._submit(lambda: None)
-    following.result(timeout=30)
+    ran = threading.Event()
+    following = asyncio.create_task(threads.run(ran.set))
+    await asyncio.sleep(0)
+    assert ran.wait(30)
     for _ in range(turns):
         await asyncio.sleep(0)
     is_cancelled = waiting.cancel()
-    await asyncio.wait([waiting])
+    await asyncio.wait([waiting, following])
     assert waiting.cancelled() is is_cancelled
+
+
+async def test_the_thread_that_was_busy_last_takes_the_next_job() -> None:
+    threads = DatabaseThreads(size=2)
+    meeting = threading.Barrier(2, timeout=30)
+    await asyncio.gather(*(threads.run(meeting.wait) for _ in range(2)))
+    idents = {await threads.run(threading.get_ident) for _ in range(10)}
+    await threads.aclose()
+    assert len(idents) == 1
+
+
+async def test_jobs_that_wait_for_a_thread_are_done_in_their_order(threads: DatabaseThreads) -> None:
+    go = threading.Event()
+    done: list[int] = []
+    first = asyncio.create_task(threads.run(go.wait, 30))
+    others = [asyncio.create_task(threads.run(done.append, number)) for number in range(5)]
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(first, *others)
+    assert done == [0, 1, 2, 3, 4]
