@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -13,7 +14,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 
 from speechsite.websocket.direct import DirectConnection, direct_connection
 from transcription import commands, metrics
-from transcription.dialects.base import Denial, Dialect, Handshake, TickingDialect, WishingDialect
+from transcription.dialects.base import Denial, Dialect, Handshake, PlainDialect, TickingDialect, WishingDialect
 from transcription.dialects.native import NativeDialect
 from transcription.engine import end as ends
 from transcription.engine.live import LiveTranscription
@@ -96,8 +97,8 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
             if message["type"] == "websocket.connect" and await self._open():
                 self._inbox = Inbox(receive)
                 self._direct = direct_connection(scope)
-                if self._direct is not None:
-                    self._direct.take_binary(self._take_directly)
+                if self._direct is not None and isinstance(self._dialect, PlainDialect):
+                    self._direct.take_binary(functools.partial(self._take_directly, self._dialect, self._inbox))
                 await self._serve(self._inbox)
         except Exception:
             log.exception("connection_failed")
@@ -252,16 +253,15 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         for command in found:
             await self._do(command, inbox)
 
-    def _take_directly(self, chunk: bytes) -> bool:
+    def _take_directly(self, dialect: PlainDialect, inbox: Inbox, chunk: bytes) -> bool:
         """Take audio as it is read. False: something about it takes time, or is the reader's to find."""
-        live, inbox = self._live, self._inbox
-        if live is None or inbox is None or not inbox.is_waiting or self._error is not None:
+        live, size = self._live, len(chunk)
+        if live is None or not inbox.is_waiting or self._error is not None or size < COUNTED_BELOW_BYTES:
             return False
-        if not self._dialect.has_credit or len(chunk) < COUNTED_BELOW_BYTES or not live.has_room_for(len(chunk)):
+        if not (dialect.is_plain_audio(size) and live.has_room_for(size)):
             return False
         try:
-            for command in self._dialect.on_binary(chunk):
-                self._do_at_once(command, live)
+            live.feed(chunk)
         except TranscriptionError as error:
             self._on_error(error)
         return True

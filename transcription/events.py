@@ -32,7 +32,7 @@ class Started:
     model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # as results are
 class Interim:
     """A newer interim of the same segment makes an unsent one worthless."""
 
@@ -73,7 +73,7 @@ class Resumed:
     finals: tuple[Final, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # as results are
 class Ack:
     """safe and limit are None where bytes say nothing about time. A newer one replaces an unsent one."""
 

@@ -1,11 +1,15 @@
-"""What a recogniser says, in our own words. Pure values; times are integer ms from the start of the session's audio."""
+"""What a recogniser says, in our own words. Pure values; times are integer ms from the start of the session's audio.
+
+Nothing changes them once they are made. They are not frozen because that makes each three times as dear, and thousands
+are made in a second.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Word:
     """One word of a result. confidence is None where the recogniser sets none; speaker is a tag or None."""
 
@@ -16,7 +20,7 @@ class Word:
     speaker: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Alternative:
     """One hypothesis; the list of a result is best first."""
 
@@ -24,7 +28,7 @@ class Alternative:
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class InterimResult:
     """A hypothesis that may change; it replaces the previous one of the same utterance."""
 
@@ -39,7 +43,7 @@ class InterimResult:
     audio_processed_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class FinalResult:
     """A result that will not change. start_ms and end_ms are the utterance's, from its words where it has any."""
 
@@ -54,7 +58,7 @@ class FinalResult:
     audio_processed_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Progress:
     """The recogniser heard audio up to a position and has nothing to say about it."""
 

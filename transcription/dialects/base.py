@@ -127,6 +127,15 @@ class Dialect(Protocol):
 
 
 @runtime_checkable
+class PlainDialect(Protocol):
+    """A dialect with credit whose audio comes as it is, and may go to the session past its commands."""
+
+    def is_plain_audio(self, size_bytes: int) -> bool:
+        """Whether a binary message of this size is audio for the session now, and nothing else has to happen."""
+        ...
+
+
+@runtime_checkable
 class WishingDialect(Protocol):
     """A dialect whose options are known in the handshake, which is refused where they cannot be had."""
 

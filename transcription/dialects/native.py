@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -18,7 +18,7 @@ from transcription.errors import BadMessage, MessageTooLarge, TimedOutClient, Tr
 from transcription.identity.credentials import native_credential
 from transcription.identity.principals import Principal
 from transcription.options import is_session_id
-from transcription.results import Alternative, FinalResult, InterimResult, Word
+from transcription.results import FinalResult, InterimResult, Word
 from transcription.safe_json import parse_object
 
 NORMAL_CLOSE = 1000
@@ -28,6 +28,8 @@ MAX_FIELD_CHARACTERS = 100
 # Base64 takes 4 bytes for 3; the rest is the message around it.
 AUDIO_TEXT_SHARE = 1.5
 
+# A text as JSON; what the encoder below does with one, without the way there.
+_quote: Callable[[str], str] = json.encoder.encode_basestring
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
@@ -104,6 +106,9 @@ class NativeDialect:
         if len(chunk) > self._limits.max_audio_message_bytes:
             raise self._too_large("Audio", self._limits.max_audio_message_bytes)
         return self._audio(chunk)
+
+    def is_plain_audio(self, size_bytes: int) -> bool:
+        return self._start_seen and not self._stop_seen and size_bytes <= self._limits.max_audio_message_bytes
 
     def on_text(self, text: str) -> Sequence[Command]:
         size = len(text.encode("utf-8", "surrogatepass"))
@@ -269,27 +274,23 @@ def _interim(event: events.Interim, with_words: bool) -> str:
     result = event.result
     if with_words and result.words:
         return _encode(_transcript(event.segment, result, result.words))
-    text = _encode(result.text)
-    alternatives = ",".join(
-        [_alternative(item, text if item.text == result.text else None) for item in result.alternatives]
-    )
+    text = _quote(result.text)
+    alternatives = []
+    for item in result.alternatives:
+        said = text if item.text == result.text else _quote(item.text)
+        alternatives.append(f'{{"text":{said},"confidence":{_value(item.confidence)}}}')
     return (
         f'{{"event":"transcript","segment":{event.segment},"is_final":false,"text":{text},"start_ms":{result.start_ms},'
         f'"end_ms":{result.end_ms},"confidence":null,"stability":{_value(result.stability)},"words":[],'
-        f'"alternatives":[{alternatives}],"channel":{_value(result.channel)},"language":{_value(result.language)},'
+        f'"alternatives":[{",".join(alternatives)}],"channel":{_value(result.channel)},"language":{_value(result.language)},'
         '"durable":null,"tail":null}'
     )
-
-
-def _alternative(item: Alternative, text: str | None) -> str:
-    """text: as JSON, if it is there already."""
-    return f'{{"text":{text or _encode(item.text)},"confidence":{_value(item.confidence)}}}'
 
 
 def _value(value: float | str | None) -> str:
     if value is None:
         return "null"
-    return _encode(value) if isinstance(value, str) else repr(value)
+    return _quote(value) if isinstance(value, str) else repr(value)
 
 
 def _final(event: events.Final) -> str:

@@ -182,14 +182,15 @@ class Hearing:
         self._said = result if result.text else None
         heard_ms = result.audio_processed_ms or result.end_ms
         self._watch.heard(heard_ms)
-        shown, self.interim = self.interim, self._watermark.on_interim(result)
+        shown = self.interim
+        self.interim = interim = self._watermark.on_interim(result)
         # An interim without text says only that the recogniser lives.
         if self._latency.first_interim_ms is None and result.text and self.first_audio_at_s is not None:
             self._latency.first_interim_ms = round((now_s - self.first_audio_at_s) * 1000)
             metrics.FIRST_INTERIM_SECONDS.observe(now_s - self.first_audio_at_s)
         self._interim_came = (heard_ms, now_s)
-        if self.interim.text or shown is not None:
-            self._show(self.interim)
+        if self._wants_interims and (interim.text or shown is not None):
+            self._emit(Interim(self._commits.next_segment, interim))
 
     def _on_final(self, result: FinalResult, capabilities: Capabilities, now_s: float) -> None:
         self._said = None
@@ -225,8 +226,5 @@ class Hearing:
             return
         fields = {field.name for field in dataclasses.fields(InterimResult)} - {"stability"}
         self.interim = InterimResult(**{name: getattr(carried, name) for name in fields})
-        self._show(self.interim)
-
-    def _show(self, interim: InterimResult) -> None:
         if self._wants_interims:
-            self._emit(Interim(self._commits.next_segment, interim))
+            self._emit(Interim(self._commits.next_segment, self.interim))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from transcription.audio.formats import AudioFormat
@@ -39,6 +40,9 @@ class Intake:
 
     def __init__(self, audio_format: AudioFormat, *, start: int = 0, settled: int = 0, header_bytes: int = 0) -> None:
         self.format = audio_format
+        # How far past the floor audio may be held, and how far the client is told that it may go.
+        self._capacity = RING_S * audio_format.bytes_per_second or CONTAINER_RING_BYTES
+        self._credit = CREDIT_S * audio_format.bytes_per_second or CONTAINER_RING_BYTES // 2
         self.level = Level()
         self.speech_until = start
         self.sent = max(start, settled)
@@ -81,14 +85,13 @@ class Intake:
         """A position of the audio as the client counts."""
         return position + self._skipped if position else 0
 
-    def feed(self, chunk: bytes, now_s: float) -> list[WarningCode]:
+    def feed(self, chunk: bytes, now_s: float) -> Sequence[WarningCode]:
         """Take a client's bytes. Raises BadAudio for another format, TooFast past what can be held."""
-        if self.received + len(chunk) > self._floor + self._capacity:
+        if self._ring.end + len(chunk) > self._floor + self._capacity:
             raise TooFast("More audio was sent than audio_ack.limit allows.")
         if self._head is None:
-            self._ring.append(chunk)
-            self._arrivals.mark(self._ring.end, now_s)
-            return []
+            self._arrivals.mark(self._ring.append(chunk), now_s)
+            return ()
         return self._feed_head(chunk, now_s, last=False)
 
     def _feed_head(self, chunk: bytes, now_s: float, *, last: bool) -> list[WarningCode]:
@@ -112,15 +115,9 @@ class Intake:
     # Credit
 
     @property
-    def _capacity(self) -> int:
-        return RING_S * self.format.bytes_per_second if self.format.has_constant_rate else CONTAINER_RING_BYTES
-
-    @property
     def limit(self) -> int:
         """The client should not send past this position yet."""
-        if self.format.has_constant_rate:
-            return self._floor + CREDIT_S * self.format.bytes_per_second
-        return self._floor + CONTAINER_RING_BYTES // 2
+        return self._floor + self._credit
 
     @property
     def limit_on_wire(self) -> int | None:
@@ -128,7 +125,7 @@ class Intake:
         return self.limit + self._skipped if self.format.has_constant_rate else None
 
     def has_room_for(self, size_bytes: int) -> bool:
-        return self.received + self._held_by_head + size_bytes <= self.limit
+        return self._ring.end + self._held_by_head + size_bytes <= self._floor + self._credit
 
     def settle(self, settled: int) -> None:
         """Forget audio that is not needed again. settled: the watermark's position."""

@@ -116,13 +116,13 @@ class Listener:
 
     def audio_came(self, now_s: float) -> None:
         self._heard_audio_at_s = now_s
-        if self._completes_a_chunk:
+        if not self._chunk_bytes or self._completes_a_chunk:
             self._wake(self._wanted)
 
     @property
     def _completes_a_chunk(self) -> bool:
         """Whether the audio here gives the recogniser something to answer, or it may be waiting for any."""
-        if not self._chunk_bytes or self.state == "parked":
+        if self.state == "parked":
             return True
         whole = (self._intake.sent - self._stream_start) // self._chunk_bytes
         return (self._intake.received - self._stream_start) // self._chunk_bytes > whole
@@ -321,6 +321,9 @@ class Listener:
             while self._is_plain and (chunk := self._intake.take_chunk()):
                 await stream.send(chunk)
                 self._on_sent()
+            if self._is_plain and not self._finish_wanted:
+                await self._woken()
+                continue
             while self._intake.has_unsent and not (self._is_at_utterance_end or self._cut_wanted):
                 await stream.send(await self._next_chunk())
                 self._on_sent()
@@ -334,8 +337,12 @@ class Listener:
                 self._hearing.half_closed(is_cut=self._cut_wanted)
                 await stream.half_close()
                 return
-            self._wanted.clear()
-            await self._wanted.wait()
+            await self._woken()
+
+    async def _woken(self) -> None:
+        """Wait for whatever comes next; called where everything that came is done."""
+        self._wanted.clear()
+        await self._wanted.wait()
 
     @property
     def _is_plain(self) -> bool:
@@ -428,8 +435,7 @@ class Listener:
     async def _audio_or_end(self) -> None:
         """Wait until a parked session has audio again, is to end what was open, or is over."""
         while not (self._intake.has_unsent or self._finish_wanted or self._is_woken):
-            self._wanted.clear()
-            await self._wanted.wait()
+            await self._woken()
         self._is_woken = False
 
     def _replay_from(self, start: int, until: int) -> None:

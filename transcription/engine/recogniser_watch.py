@@ -65,7 +65,8 @@ class RecogniserWatch:
 
     def heard(self, position_ms: int) -> None:
         """Audio before this position has been heard."""
-        self.heard_ms = max(self.heard_ms, position_ms)
+        if position_ms > self.heard_ms:
+            self.heard_ms = position_ms
 
     @property
     def is_lagging(self) -> bool:

@@ -7,6 +7,7 @@ float: exact to the millisecond in the first 2 h 16 min of a stream.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ FUTURE_SLACK_MS = 1000
 MAX_STREAM_MS = 48 * 60 * 60 * MS_PER_SECOND
 # Scores come as 32-bit floats: 0.9 arrives as 0.8999999761581421.
 SCORE_DIGITS = 4
+MAX_REMEMBERED_SCORES = 256
 
 ENCODINGS = {
     "LINEAR_PCM": audio_messages.LINEAR_PCM,
@@ -113,9 +115,9 @@ class ResultConverter:
         """
         limit_ms = MAX_STREAM_MS if sent_ms is None else sent_ms + FUTURE_SLACK_MS
         said = response.results
-        if len(said) == 1 and not said[0].is_final and said[0].alternatives:
+        if len(said) == 1 and not (only := said[0]).is_final and only.alternatives:
             # What most responses are.
-            return self._interim([said[0]], limit_ms, settles=settles)
+            return self._interim([only], limit_ms, settles=settles)
         results: list[Result] = []
         pieces: dict[int, list[Any]] = {}
         for result in said:
@@ -202,7 +204,8 @@ class ResultConverter:
             start_ms, end_ms = self._span(told_by_piece[0], told_by_piece[-1], times, heard_ms)
             alternatives = (Alternative(text),)
         words = self._words(told, times) if with_words else ()
-        self._count(times)
+        if times.were_bad:
+            self._on_bad_times()
         base_ms = self._base_ms
         return InterimResult(
             text=text,
@@ -243,8 +246,11 @@ class ResultConverter:
     def _span(self, first: Sequence[Any], last: Sequence[Any], times: _Times, heard_ms: int | None) -> tuple[int, int]:
         """From the first word to the last; without times, from the previous final to what was heard."""
         if _have_times(last):
-            start_ms = times.clamp(first[0].start_time, 0)
-            return start_ms, times.clamp(last[-1].end_time, start_ms)
+            start_ms, end_ms = first[0].start_time, last[-1].end_time
+            if 0 <= start_ms <= end_ms <= times.limit_ms:
+                return start_ms, end_ms
+            start_ms = times.clamp(start_ms, 0)
+            return start_ms, times.clamp(end_ms, start_ms)
         end_ms = self._last_final_end_ms if heard_ms is None else heard_ms
         return min(self._last_final_end_ms, end_ms), end_ms
 
@@ -256,17 +262,17 @@ class ResultConverter:
 class _Times:
     """Clamps the times of one result to 0 ... limit_ms and remembers whether it had to."""
 
-    __slots__ = ("_limit_ms", "were_bad")
+    __slots__ = ("limit_ms", "were_bad")
 
     def __init__(self, limit_ms: int) -> None:
-        self._limit_ms = limit_ms
+        self.limit_ms = limit_ms
         self.were_bad = False
 
     def clamp(self, value_ms: int, earliest_ms: int) -> int:
-        if earliest_ms <= value_ms <= self._limit_ms:
+        if earliest_ms <= value_ms <= self.limit_ms:
             return value_ms
         self.were_bad = True
-        return max(earliest_ms, min(value_ms, self._limit_ms))
+        return max(earliest_ms, min(value_ms, self.limit_ms))
 
     def position(self, seconds: float) -> int | None:
         """`audio_processed` in ms; None where it is not set (0.0) or not a number."""
@@ -283,6 +289,8 @@ def _have_times(infos: Sequence[Any]) -> bool:
     return bool(infos) and (bool(infos[-1].end_time) or any(info.end_time for info in infos))
 
 
+# Many scores are the same few, and to round one takes longer than to remember it.
+@functools.lru_cache(MAX_REMEMBERED_SCORES)
 def _score(value: float) -> float | None:
     """A confidence or stability; 0.0 means not set."""
     return round(value, SCORE_DIGITS) if value and math.isfinite(value) else None

@@ -29,6 +29,8 @@ from transcription.riva.offer import AUDIO_PROCESSED_PARAMETER, SETTLED
 from transcription.riva.target import RivaTarget
 
 MAX_REQUEST_BYTES = 64 * 1024
+# What a read or a write raises at the end of its call, whoever ended it.
+CALL_ENDED = (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError)
 
 logger = logging.getLogger(__name__)
 
@@ -99,12 +101,16 @@ class RivaStream:
         Raises RecogniserSilent if one pends for the write timeout and nothing is answered meanwhile: what goes ahead
         of a slow recogniser is megabytes, and may then be taken in one go.
         """
+        if len(chunk) <= MAX_REQUEST_BYTES:
+            await self._send_piece(chunk)
+            return
         for start in range(0, len(chunk), MAX_REQUEST_BYTES):
-            # Usually it is the one chunk itself.
-            piece = chunk[start : start + MAX_REQUEST_BYTES]
-            # Counted before it is written: its results may arrive before write() returns.
-            self._sent_bytes += len(piece)
-            await self._write(build_audio_request(piece))
+            await self._send_piece(chunk[start : start + MAX_REQUEST_BYTES])
+
+    def _send_piece(self, piece: bytes) -> Coroutine[Any, Any, None]:
+        # Counted before it is written: its results may arrive before write() returns.
+        self._sent_bytes += len(piece)
+        return self._write(build_audio_request(piece))
 
     async def end_utterance(self) -> None:
         await self._write(build_end_of_utterance_request())
@@ -117,13 +123,20 @@ class RivaStream:
 
     async def results(self) -> AsyncIterator[Result]:
         """Ends when the recogniser ended the stream OK, asked to or not: the caller knows whether it half-closed."""
+        read, convert, now_s = self._call.read, self._converter.convert, self._loop.time
         try:
-            while (response := await self._read()) is not None:
+            while True:
+                try:
+                    response = await read()
+                except CALL_ENDED as error:
+                    await self._fail(error)
+                self._answered_at_s = now_s()
+                if response is grpc.aio.EOF:
+                    return
                 if self._phase is Phase.OPENING:
                     self._phase = Phase.STREAMING
                     await self._learn_capabilities()
-                settles = self.capabilities.settles
-                for result in self._converter.convert(response, sent_ms=self._sent_ms, settles=settles):
+                for result in convert(response, sent_ms=self._sent_ms, settles=self.capabilities.settles):
                     yield result
         finally:
             if not self._call.done():
@@ -171,18 +184,10 @@ class RivaStream:
             self._watch_writes(self._write_timeout_s)
         try:
             await writing
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
+        except CALL_ENDED as error:
             await self._fail(error)
         finally:
             self._writing_since_s = None
-
-    async def _read(self) -> Any | None:
-        try:
-            response = await self._call.read()
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError, asyncio.CancelledError) as error:
-            await self._fail(error)
-        self._answered_at_s = self._loop.time()
-        return None if response is grpc.aio.EOF else response
 
     async def _hear_refusal(self, grace_s: float) -> None:
         """Wait until the recogniser accepts by metadata of its own, refuses, or has used its time for either."""

@@ -51,7 +51,7 @@ class _Job:
         self._settle(None, TimeoutError())
 
     def run(self) -> Callable[[], None]:
-        """On a thread. Returns what tells the outcome: an error too belongs to who waits, and the thread must live on."""
+        """On a thread. Returns what tells the outcome: whoever waits has an error too, and the thread must live on."""
         if self._never:
             return _nothing
         try:
