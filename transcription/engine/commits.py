@@ -13,7 +13,6 @@ from transcription.errors import StorageUnavailable
 from transcription.events import Event, Final
 from transcription.results import FinalResult
 from transcription.storage.steps import NewSegment, SessionHandle, Step
-from transcription.waiting import cancelled
 
 # Silence alone moves the settled point at most this often: each move is a commit.
 SILENCE_COMMIT_EVERY_S = 5.0
@@ -165,14 +164,11 @@ class Commits:
             committed_bytes=settled_bytes,
             header_bytes=self._header_bytes,
         )
-        writing = asyncio.ensure_future(self._store.commit(step))
+        patience = asyncio.get_running_loop().call_later(DURABLE_PATIENCE_S, self._tell_early, batch)
         try:
-            await asyncio.wait({writing}, timeout=DURABLE_PATIENCE_S)
-            if not writing.done():
-                self._tell_early(batch)
-            await writing
+            await self._store.commit(step)
         finally:
-            await cancelled(writing)
+            patience.cancel()
         self.committed_bytes, self._committed_at_s = settled_bytes, self._clock()
         for item in batch:
             self._emit(Final(item.segment, item.result))
