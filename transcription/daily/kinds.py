@@ -25,6 +25,7 @@ class CountingKind:
     name = "daily_numbers"
     at_once = 1
     grace_s = 5.0
+    look_every_s = 5.0
 
     def rows(self) -> QuerySet[Any]:
         return chore(self.name, has_uncounted)

@@ -71,6 +71,7 @@ class FileJobs:
     name = "file"
     # Work that is given back goes on elsewhere without loss.
     grace_s = 0.0
+    look_every_s = 0.0
 
     def __init__(self, process: Process) -> None:
         config = process.config

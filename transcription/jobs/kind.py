@@ -47,12 +47,14 @@ class JobKind(Protocol):
     """Work of one kind, a row of its table each.
 
     name: for logs and metrics. at_once: how many are worked at side by side in one process. grace_s: how long work
-    that has begun may go on once the process is to end; then it is cancelled and given back.
+    that has begun may go on once the process is to end; then it is cancelled and given back. look_every_s: how often it
+    is enough to look for rows; 0.0: as often as the runner looks.
     """
 
     name: str
     at_once: int
     grace_s: float
+    look_every_s: float
 
     def rows(self) -> QuerySet[Any]:
         """The rows that may be taken here. On a database thread."""

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import structlog
@@ -39,7 +40,7 @@ class Runner:
     """Works at the due rows of every kind until stopped.
 
     may_begin: false while this process takes nothing new, as when it drains. look_every_s: how often the tables are
-    looked at; wake() makes it at once.
+    looked at, but for kinds that want it more seldom; wake() makes it at once, and for all.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Runner:
         self._working: dict[Key, _Work] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._news = asyncio.Event()
+        self._looked_at_s: dict[str, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stopping = False
 
@@ -86,7 +88,7 @@ class Runner:
         try:
             while not self._is_stopping:
                 self._news.clear()
-                begun += await self._look()
+                begun += await self._look(self._kinds)
                 if not self._working:
                     break
                 await self._news.wait()
@@ -118,22 +120,30 @@ class Runner:
     # Looking
 
     async def _look_for_ever(self) -> None:
+        kinds: Sequence[JobKind] = self._kinds
         while True:
             self._news.clear()
             try:
-                await self._look()
+                await self._look(kinds)
             except _DATABASE_TROUBLE as error:
                 log.warning("jobs_not_looked_for", error=type(error).__name__)
             try:
                 async with asyncio.timeout(self._look_every_s):
                     await self._news.wait()
+                kinds = self._kinds
             except TimeoutError:
-                pass
+                kinds = self._kinds_to_look_for()
 
-    async def _look(self) -> int:
+    def _kinds_to_look_for(self) -> list[JobKind]:
+        """Where nobody said that there is something: those that were not looked for lately."""
+        now_s = asyncio.get_running_loop().time()
+        return [kind for kind in self._kinds if now_s - self._looked_at_s.get(kind.name, -inf) >= kind.look_every_s]
+
+    async def _look(self, kinds: Sequence[JobKind]) -> int:
         """Begin what is due and has room. Returns how many pieces of work that were."""
         begun = 0
-        for kind in self._kinds:
+        for kind in kinds:
+            self._looked_at_s[kind.name] = asyncio.get_running_loop().time()
             busy = [key for name, key in self._working if name == kind.name]
             room = kind.at_once - len(busy)
             if room <= 0 or self._is_stopping or not self._may_begin():

@@ -51,6 +51,7 @@ class JoiningKind:
     name = "recording_join"
     at_once = 1
     grace_s = 5.0
+    look_every_s = 0.0
 
     def __init__(self, config: Config) -> None:
         self._folder = PartFolder.of(config)

@@ -35,6 +35,7 @@ class TidyingKind:
     name = "recording_tidying"
     at_once = 1
     grace_s = 5.0
+    look_every_s = 30.0
 
     def __init__(self, folder: PartFolder, retain_days: int) -> None:
         self._folder = folder

@@ -51,6 +51,7 @@ class RepairKind:
     name = "recording_repair"
     at_once = 1
     grace_s = 0.0
+    look_every_s = 10.0
 
     def __init__(self, process: Process) -> None:
         self._process = process

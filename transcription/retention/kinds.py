@@ -34,6 +34,7 @@ class RetentionKind:
     name = "retention"
     at_once = 1
     grace_s = 5.0
+    look_every_s = 30.0
 
     def __init__(self, config: Config) -> None:
         self._config = config

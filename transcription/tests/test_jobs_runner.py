@@ -25,6 +25,7 @@ class ScriptedKind:
     """Does what it is given with each row. begun, cancelled: names of rows, in order."""
 
     name = "scripted"
+    look_every_s = 0.0
 
     def __init__(
         self, work: Callable[[FileJob, Lease], Awaitable[Outcome]], *, at_once: int = 2, grace_s: float = 0.0
@@ -215,6 +216,34 @@ async def test_it_looks_at_once_when_woken(threads: DatabaseThreads) -> None:
     runner.wake()
 
     await kind.until(lambda: kind.begun == [job.pk])
+    await runner.aclose()
+
+
+class LookedForKind(ScriptedKind):
+    """Has nothing to do, and counts how often it was looked for."""
+
+    def __init__(self, name: str, look_every_s: float) -> None:
+        super().__init__(done)
+        self.name, self.look_every_s = name, look_every_s
+        self.looks = 0
+        self._loop = asyncio.get_running_loop()
+
+    def rows(self) -> QuerySet[FileJob]:
+        self.looks += 1
+        self._loop.call_soon_threadsafe(self.news.set)
+        return FileJob.objects.none()
+
+
+async def test_a_kind_that_wants_it_is_looked_for_more_seldom_but_when_woken(transactional_db: None) -> None:
+    often, seldom = LookedForKind("often", 0.0), LookedForKind("seldom", 3600.0)
+    runner = Runner([often, seldom], look_every_s=0.01)
+    runner.start()
+    await often.until(lambda: often.looks >= 3)
+    assert seldom.looks == 1
+
+    runner.wake()
+
+    await seldom.until(lambda: seldom.looks == 2)
     await runner.aclose()
 
 

@@ -42,6 +42,7 @@ class DeliveryKind:
     failing_at_once = 20
     # An attempt that takes longer is made again by another process, with the same id.
     grace_s = 5.0
+    look_every_s = 0.0
 
     def __init__(self, make_sender: Callable[[], Sender], *, clock: Callable[[], datetime] = timezone.now) -> None:
         self._make_sender = functools.cache(make_sender)

@@ -42,6 +42,7 @@ class AnnouncingKind:
     name = "webhook_announcing"
     at_once = 1
     grace_s = 5.0
+    look_every_s = 0.0
 
     def __init__(self) -> None:
         self._announcer = Announcer()
@@ -60,6 +61,7 @@ class TidyingKind:
     name = "webhook_tidying"
     at_once = 1
     grace_s = 5.0
+    look_every_s = 30.0
 
     def __init__(self, log_days: int) -> None:
         self._log_days = log_days
