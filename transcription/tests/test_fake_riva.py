@@ -84,6 +84,9 @@ async def test_going_away_lets_open_streams_end_and_takes_new_ones() -> None:
         await riva.until(lambda: bool(riva.streams and riva.streams[0].audio_bytes == len(AUDIO)))
 
         await riva.go_away(PATIENCE_S)
+        # A stream that begins before the client has heard of it is refused.
+        async with asyncio.timeout(PATIENCE_S):
+            await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
         new = listen(channel)
         await say(new, AUDIO)
         await new.done_writing()
