@@ -226,7 +226,7 @@ class LiveTranscription:
 
     def feed(self, chunk: bytes) -> None:
         """Take audio. Raises BadAudio, or TooFast far past the credit; nothing of the chunk is kept then."""
-        if not chunk or self._early_end is not None:
+        if not chunk or self.is_ending:
             return
         now_s = self._clock()
         if self._hearing.first_audio_at_s is None:

@@ -204,8 +204,7 @@ class ResultConverter:
             start_ms, end_ms = self._span(told_by_piece[0], told_by_piece[-1], times, heard_ms)
             alternatives = (Alternative(text),)
         words = self._words(told, times) if with_words else ()
-        if times.were_bad:
-            self._on_bad_times()
+        self._count(times)
         base_ms = self._base_ms
         return InterimResult(
             text=text,
