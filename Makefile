@@ -5,8 +5,9 @@ PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 BENCH := $(VENV)/.bench-installed
-# Test modules side by side; each starts servers of its own, so more than two crowd a small machine.
-AT_ONCE := -n 2 --dist loadfile
+# Test modules side by side. Those without a browser often wait, so three of them fill two cores.
+AT_ONCE := -n 3 --dist loadfile
+BROWSERS_AT_ONCE := -n 2 --dist loadfile
 DB := sqlite
 UNDER_LOAD = $(if $(filter postgres,$(DB)),scripts/with-services) $(PY) -m transcription.tests.chaos $@ --database $(DB) \
 	$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SESSIONS),--sessions $(SESSIONS)) $(if $(SEED),--seed $(SEED))
@@ -66,7 +67,7 @@ test-js: ## JavaScript tests
 	node --test $$(find transcription/tests/js -name '*.test.js' -o -name '*.test.mjs')
 
 test-browser: $(DEV) ## Browser tests, in Chromium
-	$(PY) -m pytest $(AT_ONCE) transcription/tests/browser $(PYTEST_ARGS)
+	$(PY) -m pytest $(BROWSERS_AT_ONCE) transcription/tests/browser $(PYTEST_ARGS)
 
 bench-recogniser: $(DEV) ## Measure how many streams the embedded recogniser keeps up with (BENCH_ARGS="...")
 	$(PY) -m benchmarks.recogniser $(BENCH_ARGS)

@@ -12,7 +12,6 @@ import datetime
 import json
 import os
 import platform
-import shutil
 import statistics
 import sys
 import tempfile
@@ -25,12 +24,12 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.commits import fill_unless_filled
 from benchmarks.setup import set_up_django
 from benchmarks.storage import RESULTS, database_version
+from speechsite.tests.chromium import find_chromium
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
 
 REPEATS = 9
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1360, 900
 PAINT_TIMEOUT_MS = 30_000
 # Nobody speaks here, so no recogniser is needed.
@@ -156,9 +155,8 @@ def served(folder: Path) -> Iterator[str]:
 def browsing(url: str, cookie: tuple[str, str]) -> Iterator[BrowserContext]:
     from playwright.sync_api import sync_playwright
 
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"])
         context = browser.new_context(base_url=url, viewport={"width": WIDTH, "height": HEIGHT})
         context.set_default_timeout(PAINT_TIMEOUT_MS)
         context.add_cookies([{"name": cookie[0], "value": cookie[1], "url": url}])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
 import sys
 import tempfile
 import threading
@@ -26,6 +25,7 @@ os.environ["ENV_FILE"] = ""
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from examples.speech_client import transcribe  # noqa: E402
+from speechsite.tests.chromium import find_chromium  # noqa: E402
 from speechsite.tests.served import Served, manage  # noqa: E402
 from transcription.tests.speech_clips import SPEECH_FOLDER, load_clip, load_samples  # noqa: E402
 
@@ -108,7 +108,7 @@ def take_pictures(url: str, folder: Path) -> None:
         f"--use-file-for-fake-audio-capture={microphone_file(folder)}",
     ]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=flags)
         context = browser.new_context(base_url=url, viewport=SIZE, color_scheme="light")
         context.set_default_timeout(WORDS_TIMEOUT_MS)
         recording = context.new_page()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, StorageState, sync_playwright
 
+from speechsite.tests.chromium import find_chromium
 from speechsite.tests.migrated import copy_migrated
 from speechsite.tests.served import Served, manage
 from transcription.tests.pseudo_locale import write_pseudo_locale
@@ -23,7 +22,6 @@ OPERATOR = ("operator", "an-operator-of-tests")
 VIEWER_OF_NOTHING = ("nobody", "a-person-without-rights")
 # Seen from here a page is not secure: browsers make an exception for localhost alone.
 INSECURE_HOST = "speech.test"
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -64,11 +62,10 @@ def playwright() -> Iterator[Playwright]:
 def chromium(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
     """Start Chromium with further flags; each set of flags is started once."""
     started: dict[tuple[str, ...], Browser] = {}
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
     def start(*flags: str) -> Browser:
         if flags not in started:
-            started[flags] = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS, *flags])
+            started[flags] = playwright.chromium.launch(executable_path=find_chromium(), args=[*CHROMIUM_FLAGS, *flags])
         return started[flags]
 
     yield start

@@ -148,7 +148,7 @@ def test_a_pause_sends_nothing_and_ends_with_continue(open_page: OpenPage, speak
 
 
 def test_a_blocked_microphone_is_told_in_plain_words(open_page: OpenPage, chromium: Callable[..., Browser]) -> None:
-    denying = chromium("--use-fake-device-for-media-stream", "--deny-permission-prompts")
+    denying = chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream=deny")
     page = open_page("/", by=denying)
     record_button(page)
     expect(page.locator("[data-notice-text]")).to_have_text("The microphone is blocked for this site.")
