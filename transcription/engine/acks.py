@@ -18,6 +18,8 @@ class Acks:
     committed_bytes: the position before which everything is settled in the database.
     """
 
+    __slots__ = ("_emit", "_intake", "_tape", "_told", "_told_at_s", "committed_bytes")
+
     def __init__(self, intake: Intake, *, emit: Callable[[Event], None], tape: Tape | None = None) -> None:
         self.committed_bytes = 0
         self._intake = intake

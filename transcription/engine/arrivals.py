@@ -11,6 +11,8 @@ MAX_MARKS = 4000
 class Arrivals:
     """Marks of (position in bytes, moment in seconds), at most MAX_MARKS, oldest forgotten first."""
 
+    __slots__ = ("_moments", "_positions")
+
     def __init__(self) -> None:
         self._positions: list[int] = []
         self._moments: list[float] = []

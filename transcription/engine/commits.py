@@ -70,6 +70,25 @@ class Commits:
     on_committed: called after each commit with the position that is stored, and now.
     """
 
+    __slots__ = (
+        "_clock",
+        "_committed_at_s",
+        "_emit",
+        "_handle",
+        "_header_bytes",
+        "_latency",
+        "_no_more",
+        "_on_committed",
+        "_pending",
+        "_settled_bytes",
+        "_store",
+        "_wanted",
+        "committed_bytes",
+        "last_final",
+        "next_segment",
+        "stored_segments",
+    )
+
     def __init__(
         self,
         store: StepStore,

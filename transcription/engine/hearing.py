@@ -25,6 +25,27 @@ class Hearing:
     interim is told at once, where the client wants interims.
     """
 
+    __slots__ = (
+        "_commits",
+        "_emit",
+        "_ended_utterances",
+        "_intake",
+        "_interim_came",
+        "_keeps_tails",
+        "_latency",
+        "_lost_tail",
+        "_on_settled",
+        "_said",
+        "_utterance_ends",
+        "_wants_interims",
+        "_wants_words",
+        "_watch",
+        "_watermark",
+        "first_audio_at_s",
+        "interim",
+        "tails",
+    )
+
     def __init__(
         self,
         *,

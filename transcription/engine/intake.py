@@ -38,6 +38,27 @@ class Intake:
     audio is not needed by the recogniser.
     """
 
+    __slots__ = (
+        "_arrivals",
+        "_capacity",
+        "_credit",
+        "_floor",
+        "_head",
+        "_held_by_head",
+        "_measured",
+        "_rate_watch",
+        "_recorded",
+        "_ring",
+        "_silent_since_s",
+        "_skipped",
+        "_warned",
+        "format",
+        "level",
+        "sent",
+        "speech_until",
+        "tape",
+    )
+
     def __init__(self, audio_format: AudioFormat, *, start: int = 0, settled: int = 0, header_bytes: int = 0) -> None:
         self.format = audio_format
         # How far past the floor audio may be held, and how far the client is told that it may go.

@@ -9,6 +9,8 @@ class Latency:
     """first_interim_ms: from the first audio to the first interim result. Final lag: from the arrival of the
     last audio of an utterance to its final result; the newest MAX_SAMPLES are kept."""
 
+    __slots__ = ("_final_lags_ms", "_p95_ms", "first_interim_ms")
+
     def __init__(self) -> None:
         self.first_interim_ms: int | None = None
         self._final_lags_ms: list[int] = []

@@ -65,6 +65,37 @@ class Listener:
     recogniser hears, where that is known: audio that completes none may wait for the next, or for tick().
     """
 
+    __slots__ = (
+        "_chronicle",
+        "_chunk_bytes",
+        "_chunk_s",
+        "_clock",
+        "_config",
+        "_cut_wanted",
+        "_emit",
+        "_ended_to",
+        "_finish_wanted",
+        "_half_closed",
+        "_heard_audio_at_s",
+        "_hearing",
+        "_intake",
+        "_interrupted",
+        "_is_woken",
+        "_on_sent",
+        "_opened_at_s",
+        "_outage",
+        "_recogniser",
+        "_replay",
+        "_sent_once",
+        "_stream",
+        "_stream_start",
+        "_utterance_ends",
+        "_wake",
+        "_wanted",
+        "_watch",
+        "state",
+    )
+
     def __init__(
         self,
         recogniser: Recogniser,

@@ -71,6 +71,40 @@ class LiveTranscription:
     of a new session is given for that. wake, chunk_ms: as for Listener. tape: takes the audio along, where it is kept.
     """
 
+    __slots__ = (
+        "_abandoned",
+        "_acks",
+        "_clock",
+        "_commits",
+        "_early_end",
+        "_emit",
+        "_ending",
+        "_flushed_bytes",
+        "_handed_over",
+        "_handle",
+        "_hearing",
+        "_is_open",
+        "_listener",
+        "_resume_token",
+        "_resume_window_s",
+        "_room_made",
+        "_store",
+        "_tails",
+        "_taken",
+        "_tape",
+        "_timeouts",
+        "_told_recording_stopped",
+        "_utterance_ends",
+        "_watch",
+        "chronicle",
+        "closing_error",
+        "config",
+        "intake",
+        "latency",
+        "new",
+        "started_at",
+    )
+
     def __init__(
         self,
         new: NewSession,

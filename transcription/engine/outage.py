@@ -30,6 +30,22 @@ class Outage:
     jitter: 0.0-1.0, spreads the waits by half up and down, so that many sessions do not come back at once.
     """
 
+    __slots__ = (
+        "_busy_delays",
+        "_delays",
+        "_failed_at_s",
+        "_has_begun",
+        "_next_s",
+        "_settled",
+        "_silent_streams",
+        "_since_s",
+        "_streams_lost",
+        "is_quiet",
+        "jitter",
+        "was_refused",
+        "was_told",
+    )
+
     def __init__(self, *, jitter: Callable[[], float]) -> None:
         self.jitter = jitter
         # The recogniser refused for want of room at some time in this session: replays go slower.

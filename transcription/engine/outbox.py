@@ -20,6 +20,8 @@ STUCK_S = 30.0
 class Outbox:
     """Events in the order they happened. One task takes them out; `put` never waits."""
 
+    __slots__ = ("_clock", "_closed", "_events", "_room_made", "_sending_since_s", "_wanted", "overflowed")
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._events: deque[Event] = deque()
         self._clock = clock

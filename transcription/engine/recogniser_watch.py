@@ -27,6 +27,19 @@ class RecogniserWatch:
     interims: whether it was asked for them. Without them it is silent while somebody speaks, and that is no lag.
     """
 
+    __slots__ = (
+        "_answered_at_s",
+        "_checked_at_s",
+        "_intake",
+        "_interims",
+        "_lagging",
+        "_patience",
+        "_slow_since",
+        "_unanswered_speech_s",
+        "answers",
+        "heard_ms",
+    )
+
     def __init__(self, intake: Intake, *, interims: bool, now_s: float) -> None:
         self.heard_ms = intake.format.bytes_to_ms(intake.floor)
         self._interims = interims

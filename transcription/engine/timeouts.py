@@ -27,6 +27,16 @@ class Expired:
 class Timeouts:
     """One session's two clocks. Audio restarts both idle clocks, a keepalive the first."""
 
+    __slots__ = (
+        "_idle_timeout_s",
+        "_idle_warned",
+        "_last_audio_s",
+        "_last_sign_s",
+        "_session_ends_s",
+        "_session_warned",
+        "_session_warning_s",
+    )
+
     def __init__(self, *, session_timeout_s: float, idle_timeout_s: float, now_s: float) -> None:
         self._session_ends_s = now_s + session_timeout_s
         self._session_warning_s = self._session_ends_s - min(SESSION_WARNING_S, session_timeout_s / 2)

@@ -19,6 +19,8 @@ PATIENCE_S = 10.0
 class UtteranceEnds:
     """Positions are bytes of audio, in the order in which they were asked for."""
 
+    __slots__ = ("_asked", "_emit", "_format", "_step")
+
     def __init__(self, audio_format: AudioFormat, *, emit: Callable[[Event], None]) -> None:
         self._format = audio_format
         self._step = audio_format.ms_to_bytes(STEP_MS)

@@ -37,6 +37,21 @@ class Watermark:
     last word W lies (another one for tests of what it is good for).
     """
 
+    __slots__ = (
+        "_base_ms",
+        "_heard_to_ms",
+        "_interim_pending",
+        "_is_cut",
+        "_is_sure",
+        "_last",
+        "_pad_ms",
+        "_said_since_half_close",
+        "carried",
+        "repeated",
+        "settled_ms",
+        "wants_cut",
+    )
+
     def __init__(self, settled_ms: int = 0, *, pad_ms: int = WATERMARK_PAD_MS) -> None:
         self.settled_ms = settled_ms
         # Words that were said for good but not yet to be stored; they come before the next interim and final.

@@ -88,6 +88,17 @@ class ResultConverter:
     so that whoever follows the session can recognise it.
     """
 
+    __slots__ = (
+        "_base_ms",
+        "_interim_shown",
+        "_last_final_end_ms",
+        "_newest",
+        "_on_bad_times",
+        "_on_cleaned",
+        "_with_interim_words",
+        "_with_speakers",
+    )
+
     def __init__(
         self,
         config: TranscriptionConfig,

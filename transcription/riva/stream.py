@@ -46,6 +46,30 @@ class RivaStream:
     cancels the call, and `_fail` tells the two kinds of CancelledError apart.
     """
 
+    __slots__ = (
+        "_answered_at_s",
+        "_audio_format",
+        "_call",
+        "_converter",
+        "_ended",
+        "_failure",
+        "_given_up",
+        "_half_closed",
+        "_lease",
+        "_loop",
+        "_phase",
+        "_secrets",
+        "_sent_bytes",
+        "_status",
+        "_write_timeout_s",
+        "_write_timer",
+        "_writing_since_s",
+        "capabilities",
+        "config",
+        "model",
+        "recogniser",
+    )
+
     def __init__(
         self,
         call: Any,
