@@ -23,6 +23,7 @@ from transcription.engine.outage import Outage
 from transcription.engine.pacing import REPLAY_SPEED, REPLAY_SPEED_AFTER_REFUSAL, ReplayPace
 from transcription.engine.recogniser_watch import MUTE_REASON, RecogniserWatch
 from transcription.engine.recognition import Recogniser, RecognitionStream
+from transcription.engine.wake import Wake
 from transcription.errors import RecogniserFailed, RecogniserSilent, TranscriptionError
 from transcription.events import Event, RecogniserStatus
 from transcription.options import TranscriptionConfig
@@ -106,7 +107,7 @@ class Listener:
         emit: Callable[[Event], None],
         chronicle: Chronicle | None = None,
         on_sent: Callable[[], None],
-        wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
+        wake: Callable[[Wake], None] = Wake.set,
         chunk_ms: int = 0,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float],
@@ -130,7 +131,7 @@ class Listener:
         self._stream: RecognitionStream | None = None
         self._opened_at_s = 0.0
         self._heard_audio_at_s = clock()
-        self._wanted = asyncio.Event()
+        self._wanted = Wake()
         self._interrupted: asyncio.Future[Interruption] | None = None
         self._replay: ReplayPace | None = None
         # The furthest that any stream was sent; what a new one hears before it is a replay.
@@ -353,7 +354,7 @@ class Listener:
                 await stream.send(chunk)
                 self._on_sent()
             if self._is_plain and not self._finish_wanted:
-                await self._woken()
+                await self._wanted.next()
                 continue
             while self._intake.has_unsent and not (self._is_at_utterance_end or self._cut_wanted):
                 await stream.send(await self._next_chunk())
@@ -368,12 +369,7 @@ class Listener:
                 self._hearing.half_closed(is_cut=self._cut_wanted)
                 await stream.half_close()
                 return
-            await self._woken()
-
-    async def _woken(self) -> None:
-        """Wait for whatever comes next; called where everything that came is done."""
-        self._wanted.clear()
-        await self._wanted.wait()
+            await self._wanted.next()
 
     @property
     def _is_plain(self) -> bool:
@@ -466,7 +462,7 @@ class Listener:
     async def _audio_or_end(self) -> None:
         """Wait until a parked session has audio again, is to end what was open, or is over."""
         while not (self._intake.has_unsent or self._finish_wanted or self._is_woken):
-            await self._woken()
+            await self._wanted.next()
         self._is_woken = False
 
     def _replay_from(self, start: int, until: int) -> None:

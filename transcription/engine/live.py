@@ -30,6 +30,7 @@ from transcription.engine.recognition import Recogniser, RecognitionStream
 from transcription.engine.resuming import build_resumed
 from transcription.engine.timeouts import Expired, Timeouts
 from transcription.engine.utterance_ends import UtteranceEnds
+from transcription.engine.wake import Wake
 from transcription.engine.watermark import Watermark
 from transcription.errors import (
     AtCapacity,
@@ -117,7 +118,7 @@ class LiveTranscription:
         resume_window_s: float,
         taken: Taken | None = None,
         resume_token: str = "",
-        wake: Callable[[asyncio.Event], None] = asyncio.Event.set,
+        wake: Callable[[Wake], None] = Wake.set,
         chunk_ms: int = 0,
         tape: Tape | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +35,7 @@ class RecognitionStream(Protocol):
     recogniser: str
     model: str
 
-    async def send(self, chunk: bytes) -> None:
+    def send(self, chunk: bytes) -> Awaitable[None]:
         """Send audio. Waits while the recogniser takes no more; never wrap it in a timeout (that ends the call)."""
 
     async def end_utterance(self) -> None:

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
+
+
+class Writer(Protocol):
+    """Whoever waits to write: a Wake."""
+
+    def set(self) -> None: ...
 
 
 class WriteTick:
@@ -14,12 +21,12 @@ class WriteTick:
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
-        self._due: set[asyncio.Event] = set()
+        self._due: set[Writer] = set()
         self._last_s = 0.0
         self._next: asyncio.Handle | None = None
 
-    def wake(self, writer: asyncio.Event) -> None:
-        """Set a writer's event within interval_s. Setting it earlier does no harm."""
+    def wake(self, writer: Writer) -> None:
+        """Wake a writer within interval_s. Waking it earlier does no harm."""
         if not self._interval_s:
             writer.set()
             return

@@ -119,15 +119,15 @@ class RivaStream:
             self.cancel()
             raise
 
-    async def send(self, chunk: bytes) -> None:
+    def send(self, chunk: bytes) -> Coroutine[Any, Any, None]:
         """Send audio; larger chunks go in messages of 64 KiB.
 
         Raises RecogniserSilent if one pends for the write timeout and nothing is answered meanwhile: what goes ahead
         of a slow recogniser is megabytes, and may then be taken in one go.
         """
-        if len(chunk) <= MAX_REQUEST_BYTES:
-            await self._send_piece(chunk)
-            return
+        return self._send_piece(chunk) if len(chunk) <= MAX_REQUEST_BYTES else self._send_pieces(chunk)
+
+    async def _send_pieces(self, chunk: bytes) -> None:
         for start in range(0, len(chunk), MAX_REQUEST_BYTES):
             await self._send_piece(chunk[start : start + MAX_REQUEST_BYTES])
 
