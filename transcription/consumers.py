@@ -54,6 +54,26 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
     dialect_class: of the address, which `as_asgi` is told.
     """
 
+    __slots__ = (
+        "_accepted",
+        "_clock",
+        "_dialect",
+        "_direct",
+        "_error",
+        "_gone",
+        "_has_begun",
+        "_has_stopped",
+        "_inbox",
+        "_limits",
+        "_live",
+        "_outbox",
+        "_principal",
+        "_process",
+        "_running",
+        "_tasks",
+        "_waiting",
+    )
+
     # No layer has this name: the consumer gets none.
     channel_layer_alias = "none"
     dialect_class: type[Dialect] = NativeDialect

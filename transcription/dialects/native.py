@@ -36,6 +36,18 @@ _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=
 class NativeDialect:
     """One connection's grammar: what is legal now, and how events are said."""
 
+    __slots__ = (
+        "_limits",
+        "_offered",
+        "_request_id",
+        "_session_id",
+        "_start_seen",
+        "_started",
+        "_stop_seen",
+        "_strikes",
+        "_words_in_interims",
+    )
+
     name = "native"
     has_credit = True
     can_resume = True
