@@ -154,6 +154,7 @@ class Intake:
         if self.tape is not None and self._recorded < self._floor:
             self.record()
         self._ring.trim(self._floor)
+        self._arrivals.settle(self._floor)
 
     def record(self) -> None:
         """Hand what came since the last time to the tape."""

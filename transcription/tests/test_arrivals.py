@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcription.engine.arrivals import MARK_EVERY_S, MAX_MARKS, Arrivals
+from transcription.engine.arrivals import KEPT_MARKS, MARK_EVERY_S, MAX_MARKS, Arrivals
 
 
 def test_the_age_of_audio_is_counted_from_the_moment_it_was_all_here() -> None:
@@ -46,13 +46,24 @@ def test_it_forgets_the_oldest_first_and_stays_bounded() -> None:
     for number in range(1, 3 * MAX_MARKS):
         arrivals.mark(number * 10, float(number))
 
-    now_s = 3.0 * MAX_MARKS
-    newest = 3 * MAX_MARKS - 1
+    now_s, newest = 3.0 * MAX_MARKS, 3 * MAX_MARKS - 1
     assert arrivals.age_s(newest * 10, now_s) == 1.0
-    # Forgotten audio counts from the oldest moment that is known, within the bound of what is kept.
-    age_s = arrivals.age_s(1, now_s)
-    assert age_s is not None
-    assert MAX_MARKS / 2 <= age_s <= MAX_MARKS + 1
+    assert arrivals.age_s((newest - MAX_MARKS // 2) * 10, now_s) == MAX_MARKS // 2 + 1
+    assert arrivals.age_s((newest - MAX_MARKS) * 10, now_s) is None
+
+
+def test_it_forgets_what_was_settled_long_ago_and_nothing_that_is_not() -> None:
+    arrivals = Arrivals()
+    for number in range(1, 1001):
+        arrivals.mark(number * 10, float(number))
+    arrivals.settle(9000)
+
+    assert arrivals.age_s(9001, 1000.0) == 99.0
+    kept = 9000 - KEPT_MARKS * 10
+    assert arrivals.age_s(kept, 1000.0) == 200.0
+    assert arrivals.age_s(kept - 10, 1000.0) is None
+    arrivals.settle(0)
+    assert arrivals.age_s(kept, 1000.0) == 200.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.floats(0, 2)), min_size=1, max_size=100))
