@@ -91,6 +91,21 @@ def test_times_that_are_shifted_are_found() -> None:
     assert not check([client()], {"my-id": session(SEGMENTS[0], late, SEGMENTS[2])}, time_tolerance_ms=None).violations
 
 
+def test_only_the_last_word_of_an_unfinished_result_may_end_early() -> None:
+    def cut(segment: StoredSegment, at: int) -> StoredSegment:
+        words = list(segment.words)
+        words[at] = (words[at][0], words[at][1], words[at][1] + 10)
+        return replace(segment, words=tuple(words))
+
+    def stored(segment: StoredSegment) -> StoredSession:
+        return session(*SEGMENTS[:2], segment)
+
+    last = SEGMENTS[2]
+    assert broken(client(), stored(cut(replace(last, promoted=True), -1))) == set()
+    assert broken(client(), stored(cut(replace(last, promoted=True), 0))) == {"time"}
+    assert broken(client(), stored(cut(last, -1))) == {"time"}
+
+
 @pytest.mark.parametrize(
     "segments",
     [
