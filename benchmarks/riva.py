@@ -180,7 +180,7 @@ class RivaProtocol(asyncio.Protocol):
         self._header_block += payload
         if not flags & END_HEADERS:
             return
-        headers = dict(self._decoder.decode(bytes(self._header_block)))
+        headers: dict[Any, Any] = dict(self._decoder.decode(bytes(self._header_block)))
         self._header_block.clear()
         if not str(headers.get(":path", "")).endswith("/StreamingRecognize"):
             self._put(HEADERS, END_HEADERS | END_STREAM, stream_id, RESPONSE_HEADERS + _status(12))

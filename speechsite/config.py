@@ -67,6 +67,7 @@ class Config(BaseSettings):
     riva_root_certificates: Path | None = None
     riva_client_certificate: Path | None = None
     riva_client_key: Path | None = None
+    riva_transport: Literal["http2", "grpcio"] = "http2"
     riva_chunk_ms: Annotated[int, Field(ge=0, le=2000)] = 0
     write_tick_ms: Annotated[float, Field(ge=0, le=100)] = 5
     asr_max_streams: Annotated[int, Field(ge=1, le=1000)] = 8

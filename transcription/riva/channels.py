@@ -10,6 +10,7 @@ import grpc.aio
 from riva.client.proto import riva_asr_pb2_grpc as services
 
 from transcription.metrics import UPSTREAM_STREAMS
+from transcription.riva.http2.channel import Http2Channel
 from transcription.riva.target import RivaTarget
 
 # Streams over a server's limit for one connection wait without a word, so they are spread. The usual limit is 100.
@@ -103,11 +104,14 @@ class ChannelPool:
 
     def _connect(self) -> SharedChannel:
         target = self._target
+        channel: grpc.aio.Channel | Http2Channel
         if target.use_tls:
             credentials = grpc.ssl_channel_credentials(
                 target.root_certificates, target.client_key, target.client_certificate
             )
             channel = grpc.aio.secure_channel(target.address, credentials, options=CHANNEL_OPTIONS)
-        else:
+        elif target.uses_grpcio:
             channel = grpc.aio.insecure_channel(target.address, options=CHANNEL_OPTIONS)
+        else:
+            channel = Http2Channel(target.address)
         return SharedChannel(channel, services.RivaSpeechRecognitionStub(channel))

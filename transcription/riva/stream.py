@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import functools
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, NoReturn
 
 import grpc
@@ -25,6 +25,7 @@ from transcription.riva.convert import (
     build_end_of_utterance_request,
 )
 from transcription.riva.errors import Phase, clean_upstream_text, map_status
+from transcription.riva.http2.call import WRITTEN
 from transcription.riva.offer import AUDIO_PROCESSED_PARAMETER, SETTLED
 from transcription.riva.target import RivaTarget
 
@@ -119,7 +120,7 @@ class RivaStream:
             self.cancel()
             raise
 
-    def send(self, chunk: bytes) -> Coroutine[Any, Any, None]:
+    def send(self, chunk: bytes) -> Awaitable[None]:
         """Send audio; larger chunks go in messages of 64 KiB.
 
         Raises RecogniserSilent if one pends for the write timeout and nothing is answered meanwhile: what goes ahead
@@ -131,7 +132,7 @@ class RivaStream:
         for start in range(0, len(chunk), MAX_REQUEST_BYTES):
             await self._send_piece(chunk[start : start + MAX_REQUEST_BYTES])
 
-    def _send_piece(self, piece: bytes) -> Coroutine[Any, Any, None]:
+    def _send_piece(self, piece: bytes) -> Awaitable[None]:
         # Counted before it is written: its results may arrive before write() returns.
         self._sent_bytes += len(piece)
         return self._write(build_audio_request(piece))
@@ -196,12 +197,13 @@ class RivaStream:
             timer.cancel()
             writing.cancel()
 
-    def _write(self, request: Any) -> Coroutine[Any, Any, None]:
+    def _write(self, request: Any) -> Awaitable[None]:
         if self._half_closed:
             raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
-        return self._in_time(self._call.write(request))
+        writing = self._call.write(request)
+        return WRITTEN if writing is WRITTEN else self._in_time(writing)
 
-    async def _in_time(self, writing: Coroutine[Any, Any, None]) -> None:
+    async def _in_time(self, writing: Awaitable[None]) -> None:
         """Await a write, watched. The timer is one for many writes: one for each would cost more than the write."""
         self._writing_since_s = self._loop.time()
         if self._write_timer is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
 from speechsite.config import Config, ConfigError
 
 Metadata = tuple[tuple[str, str], ...]
+Transport = Literal["http2", "grpcio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class RivaTarget:
     """One address. Certificates and keys are PEM bytes; metadata goes with every call.
 
     root_certificates: whom to trust, the system's roots if None. client_certificate and client_key: for
-    mutual TLS, both or neither. What is secret does not show in repr.
+    mutual TLS, both or neither. What is secret does not show in repr. transport: what carries the calls.
     """
 
     address: str
@@ -26,6 +28,12 @@ class RivaTarget:
     client_certificate: bytes | None = field(default=None, repr=False)
     client_key: bytes | None = field(default=None, repr=False)
     metadata: Metadata = field(default=(), repr=False)
+    transport: Transport = "http2"
+
+    @property
+    def uses_grpcio(self) -> bool:
+        """grpcio knows TLS and every way to name an address; the leaner transport knows HOST:PORT."""
+        return self.transport == "grpcio" or self.use_tls or ":/" in self.address
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -40,13 +48,16 @@ def targets_from_config(config: Config) -> list[RivaTarget]:
     Raises ConfigError naming the variable whose file cannot be read or whose value cannot be sent.
     """
     if not config.riva_server:
-        return [RivaTarget(address) for address in config.recogniser_addresses]
+        return [RivaTarget(address, transport=config.riva_transport) for address in config.recogniser_addresses]
     uses_tls = config.recogniser_uses_tls
     root = _read("RIVA_ROOT_CERTIFICATES", config.riva_root_certificates) if uses_tls else None
     certificate = _read("RIVA_CLIENT_CERTIFICATE", config.riva_client_certificate) if uses_tls else None
     key = _read("RIVA_CLIENT_KEY", config.riva_client_key) if uses_tls else None
     metadata = _metadata(config)
-    return [RivaTarget(address, uses_tls, root, certificate, key, metadata) for address in config.recogniser_addresses]
+    return [
+        RivaTarget(address, uses_tls, root, certificate, key, metadata, config.riva_transport)
+        for address in config.recogniser_addresses
+    ]
 
 
 def _metadata(config: Config) -> Metadata:

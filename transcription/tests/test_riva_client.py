@@ -36,7 +36,8 @@ KEY = "nvapi-0123456789abcdef"
 IMPATIENT = RivaLimits(open_timeout_s=0.5, offer_timeout_s=0.1, write_timeout_s=0.3)
 ENGLISH = {"english": {"type": "online", "language_code": "en-US"}}
 CHUNK_BYTES = 3200
-MANY_BYTES = 16 * 1024 * 1024
+# More than a server of gRPC lets go ahead of a handler that reads nothing.
+MANY_BYTES = 64 * 1024 * 1024
 
 
 @asynccontextmanager
