@@ -24,6 +24,7 @@ from transcription.engine.pacing import REPLAY_SPEED, REPLAY_SPEED_AFTER_REFUSAL
 from transcription.engine.recogniser_watch import MUTE_REASON, RecogniserWatch
 from transcription.engine.recognition import Recogniser, RecognitionStream
 from transcription.engine.wake import Wake
+from transcription.engine.write_tick import Writer, write_at_once
 from transcription.errors import RecogniserFailed, RecogniserSilent, TranscriptionError
 from transcription.events import Event, RecogniserStatus
 from transcription.options import TranscriptionConfig
@@ -62,7 +63,7 @@ class Interruption(Enum):
 class Listener:
     """Owns one session's streams, one at a time; everything is released when `run` ends.
 
-    wake: has the sender woken for new audio, now or together with others (WriteTick). chunk_ms: in which steps the
+    wake: has `write` called for new audio, now or together with others (WriteTick). chunk_ms: in which steps the
     recogniser hears, where that is known: audio that completes none may wait for the next, or for tick().
     """
 
@@ -90,6 +91,7 @@ class Listener:
         "_sent_once",
         "_stream",
         "_stream_start",
+        "_untaken",
         "_utterance_ends",
         "_wake",
         "_wanted",
@@ -107,7 +109,7 @@ class Listener:
         emit: Callable[[Event], None],
         chronicle: Chronicle | None = None,
         on_sent: Callable[[], None],
-        wake: Callable[[Wake], None] = Wake.set,
+        wake: Callable[[Writer], None] = write_at_once,
         chunk_ms: int = 0,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float],
@@ -140,6 +142,8 @@ class Listener:
         self._utterance_ends: deque[int] = deque(maxlen=MAX_UTTERANCE_ENDS)
         self._ended_to = intake.sent
         self._is_woken = False
+        # What `write` could not send, and the sender will.
+        self._untaken = b""
         self._finish_wanted = False
         self._cut_wanted = False
         self._half_closed = False
@@ -149,7 +153,20 @@ class Listener:
     def audio_came(self, now_s: float) -> None:
         self._heard_audio_at_s = now_s
         if not self._chunk_bytes or self._completes_a_chunk:
-            self._wake(self._wanted)
+            self._wake(self)
+
+    def write(self) -> None:
+        """Send what has come, if nothing stands in the way; otherwise it is the sender's to do."""
+        stream = self._stream
+        if stream is not None and self._wanted.is_awaited and self.state == "listening" and self._is_plain:
+            while chunk := self._intake.take_chunk():
+                if not stream.send_now(chunk):
+                    self._untaken = chunk
+                    break
+                self._on_sent()
+            else:
+                return
+        self._wanted.set()
 
     @property
     def _completes_a_chunk(self) -> bool:
@@ -256,6 +273,7 @@ class Listener:
         self._opened_at_s = now_s
         self._stream_start = self._intake.sent
         self._cut_wanted = self._half_closed = False
+        self._untaken = b""
         self._watch.opened(now_s)
         self.state = "listening"
 
@@ -350,6 +368,10 @@ class Listener:
 
     async def _send(self, stream: RecognitionStream) -> None:
         while True:
+            if self._untaken:
+                chunk, self._untaken = self._untaken, b""
+                await stream.send(chunk)
+                self._on_sent()
             while self._is_plain and (chunk := self._intake.take_chunk()):
                 await stream.send(chunk)
                 self._on_sent()

@@ -30,8 +30,8 @@ from transcription.engine.recognition import Recogniser, RecognitionStream
 from transcription.engine.resuming import build_resumed
 from transcription.engine.timeouts import Expired, Timeouts
 from transcription.engine.utterance_ends import UtteranceEnds
-from transcription.engine.wake import Wake
 from transcription.engine.watermark import Watermark
+from transcription.engine.write_tick import Writer, write_at_once
 from transcription.errors import (
     AtCapacity,
     InternalError,
@@ -118,7 +118,7 @@ class LiveTranscription:
         resume_window_s: float,
         taken: Taken | None = None,
         resume_token: str = "",
-        wake: Callable[[Wake], None] = Wake.set,
+        wake: Callable[[Writer], None] = write_at_once,
         chunk_ms: int = 0,
         tape: Tape | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -38,6 +38,10 @@ class RecognitionStream(Protocol):
     def send(self, chunk: bytes) -> Awaitable[None]:
         """Send audio. Waits while the recogniser takes no more; never wrap it in a timeout (that ends the call)."""
 
+    def send_now(self, chunk: bytes) -> bool:
+        """Send audio if that takes no waiting; False: nothing of it was sent. Raises nothing."""
+        ...
+
     async def end_utterance(self) -> None:
         """Ask for a final of what was said so far; the stream stays open."""
 

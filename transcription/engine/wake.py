@@ -16,6 +16,10 @@ class Wake:
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def is_awaited(self) -> bool:
+        return self._waiter is not None and not self._waiter.done()
+
     def set(self) -> None:
         """Wake whoever waits now."""
         if self._waiter is not None and not self._waiter.done():
@@ -23,7 +27,7 @@ class Wake:
 
     def next(self) -> asyncio.Future[None]:
         """To be awaited at once, by one task at a time."""
-        if self._waiter is not None and not self._waiter.done():
+        if self.is_awaited:
             raise RuntimeError("two tasks wait for the same")
         self._waiter = asyncio.get_running_loop().create_future()
         return self._waiter

@@ -1,4 +1,4 @@
-"""One clock that wakes the writers of all sessions together."""
+"""One clock at which all sessions write together."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import Protocol
 
 
 class Writer(Protocol):
-    """Whoever waits to write: a Wake."""
+    """Whoever has something to write. Raises nothing: others wait behind it."""
 
-    def set(self) -> None: ...
+    def write(self) -> None: ...
+
+
+def write_at_once(writer: Writer) -> None:
+    """A tick for one alone."""
+    writer.write()
 
 
 class WriteTick:
-    """Wakes whoever has something to write: at once where the process was quiet, otherwise all of them together.
+    """Has writers write: at once where the process was quiet, otherwise all of them together.
 
     Many streams share a connection to the recogniser, a thread of gRPC and the calls into the system: what they write
     in the same moment is carried together. interval_s: how long a writer may wait; 0.0: nobody waits.
@@ -26,19 +31,19 @@ class WriteTick:
         self._next: asyncio.Handle | None = None
 
     def wake(self, writer: Writer) -> None:
-        """Wake a writer within interval_s. Waking it earlier does no harm."""
+        """Have it write within interval_s. Writing earlier does no harm."""
         if not self._interval_s:
-            writer.set()
+            writer.write()
             return
         self._due.add(writer)
         if self._next is None:
             loop = asyncio.get_running_loop()
             at_s = self._last_s + self._interval_s
-            self._next = loop.call_soon(self._wake_all) if at_s <= loop.time() else loop.call_at(at_s, self._wake_all)
+            self._next = loop.call_soon(self._write_all) if at_s <= loop.time() else loop.call_at(at_s, self._write_all)
 
-    def _wake_all(self) -> None:
+    def _write_all(self) -> None:
         self._next = None
         self._last_s = asyncio.get_running_loop().time()
         due, self._due = self._due, set()
         for writer in due:
-            writer.set()
+            writer.write()

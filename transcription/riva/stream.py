@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NoReturn
 
 import grpc
@@ -25,7 +25,6 @@ from transcription.riva.convert import (
     build_end_of_utterance_request,
 )
 from transcription.riva.errors import Phase, clean_upstream_text, map_status
-from transcription.riva.http2.call import WRITTEN
 from transcription.riva.offer import AUDIO_PROCESSED_PARAMETER, SETTLED
 from transcription.riva.target import RivaTarget
 
@@ -62,6 +61,7 @@ class RivaStream:
         "_secrets",
         "_sent_bytes",
         "_status",
+        "_write_now",
         "_write_timeout_s",
         "_write_timer",
         "_writing_since_s",
@@ -87,6 +87,8 @@ class RivaStream:
         self.model = model
         self.capabilities = capabilities
         self._call = call
+        # Calls of grpc.aio have none.
+        self._write_now: Callable[[Any], bool] | None = getattr(call, "write_now", None)
         self._secrets = target.secrets
         self.config = config
         self._converter = converter
@@ -120,7 +122,7 @@ class RivaStream:
             self.cancel()
             raise
 
-    def send(self, chunk: bytes) -> Awaitable[None]:
+    def send(self, chunk: bytes) -> Coroutine[Any, Any, None]:
         """Send audio; larger chunks go in messages of 64 KiB.
 
         Raises RecogniserSilent if one pends for the write timeout and nothing is answered meanwhile: what goes ahead
@@ -128,11 +130,17 @@ class RivaStream:
         """
         return self._send_piece(chunk) if len(chunk) <= MAX_REQUEST_BYTES else self._send_pieces(chunk)
 
+    def send_now(self, chunk: bytes) -> bool:
+        if self._write_now is None or self._half_closed or not self._write_now(build_audio_request(chunk)):
+            return False
+        self._sent_bytes += len(chunk)
+        return True
+
     async def _send_pieces(self, chunk: bytes) -> None:
         for start in range(0, len(chunk), MAX_REQUEST_BYTES):
             await self._send_piece(chunk[start : start + MAX_REQUEST_BYTES])
 
-    def _send_piece(self, piece: bytes) -> Awaitable[None]:
+    def _send_piece(self, piece: bytes) -> Coroutine[Any, Any, None]:
         # Counted before it is written: its results may arrive before write() returns.
         self._sent_bytes += len(piece)
         return self._write(build_audio_request(piece))
@@ -197,13 +205,12 @@ class RivaStream:
             timer.cancel()
             writing.cancel()
 
-    def _write(self, request: Any) -> Awaitable[None]:
+    def _write(self, request: Any) -> Coroutine[Any, Any, None]:
         if self._half_closed:
             raise InternalError(_("Audio was sent after the end of the audio."), reason="audio_after_end")
-        writing = self._call.write(request)
-        return WRITTEN if writing is WRITTEN else self._in_time(writing)
+        return self._in_time(self._call.write(request))
 
-    async def _in_time(self, writing: Awaitable[None]) -> None:
+    async def _in_time(self, writing: Coroutine[Any, Any, None]) -> None:
         """Await a write, watched. The timer is one for many writes: one for each would cost more than the write."""
         self._writing_since_s = self._loop.time()
         if self._write_timer is None:

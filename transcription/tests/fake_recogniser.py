@@ -44,6 +44,8 @@ class FakeStream:
         self.is_cancelled = False
         self.takes_audio = asyncio.Event()
         self.takes_audio.set()
+        self.sends_at_once = True
+        self._telling: asyncio.Future[None] | None = None
         self._last_words = list(last_words)
         self._ends = ends
         self._said: asyncio.Queue[Result | Exception | None] = asyncio.Queue()
@@ -84,6 +86,14 @@ class FakeStream:
         self.audio += chunk
         self.chunks.append(chunk)
         await self._tell()
+
+    def send_now(self, chunk: bytes) -> bool:
+        if not (self.sends_at_once and self.takes_audio.is_set()):
+            return False
+        self.audio += chunk
+        self.chunks.append(chunk)
+        self._telling = asyncio.ensure_future(self._tell())
+        return True
 
     async def end_utterance(self) -> None:
         self.ended_utterances += 1

@@ -38,6 +38,9 @@ class WordStream:
             self._said.get_nowait()
         self._said.put_nowait(error)
 
+    def send_now(self, _chunk: bytes) -> bool:
+        return False
+
     async def send(self, chunk: bytes) -> None:
         self._check()
         self._sent_bytes += len(chunk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from grpc import StatusCode
@@ -33,16 +33,6 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 # Over so many messages that nobody reads, the peer is given no more room.
 MAX_WAITING_MESSAGES = 64
 NO_METADATA = Metadata()
-
-
-class Written:
-    """What a write returns that is done: awaiting it does not wait."""
-
-    def __await__(self) -> Generator[None]:
-        return iter(())  # type: ignore[return-value]
-
-
-WRITTEN = Written()
 
 
 class Link(Protocol):
@@ -125,17 +115,27 @@ class StreamCall:
 
     # As in grpc.aio
 
-    def write(self, request: Any) -> Awaitable[None]:
-        """Send a message. What is returned waits while the connection or the peer takes no more.
+    async def write(self, request: Any) -> None:
+        """Send a message. Waits while the connection or the peer takes no more.
 
-        Awaiting it raises AioRpcError once the call is over. Raises asyncio.InvalidStateError after done_writing.
+        Raises AioRpcError once the call is over, asyncio.InvalidStateError after done_writing.
         """
         if self._ends:
             raise asyncio.InvalidStateError("a message after the last one")
-        message = self._serialize(request)
-        if self._link is not None and not self._unsent and self._link.send_message(self, message):
-            return WRITTEN
-        return self._write_slowly(message)
+        if self.write_now(request):
+            return
+        if self._status is None:
+            self._unsent += build_message(self._serialize(request))
+            await self._drain()
+        if self._status is not None:
+            raise self._error()
+
+    def write_now(self, request: Any) -> bool:
+        """Send a message if that takes no waiting; False: nothing of it was sent. grpc.aio has no such thing."""
+        link = self._link
+        if link is None or self._unsent or self._ends:
+            return False
+        return link.send_message(self, self._serialize(request))
 
     async def done_writing(self) -> None:
         """No more messages. Waits until the peer knows, or the call is over."""
@@ -294,13 +294,6 @@ class StreamCall:
 
     def _has_unsent(self) -> bool:
         return bool(self._unsent) or (self._ends and not self.has_ended_sending)
-
-    async def _write_slowly(self, message: bytes) -> None:
-        if self._status is None:
-            self._unsent += build_message(message)
-            await self._drain()
-        if self._status is not None:
-            raise self._error()
 
     async def _drain(self) -> None:
         self.send_waiting()
