@@ -7,6 +7,7 @@ What follows is always the same: a new stream that hears the audio from the sett
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from transcription.engine.opening import open_with_retries
 from transcription.engine.outage import Outage
 from transcription.engine.pacing import REPLAY_SPEED, REPLAY_SPEED_AFTER_REFUSAL, ReplayPace
 from transcription.engine.recogniser_watch import MUTE_REASON, RecogniserWatch
-from transcription.engine.recognition import Recogniser, RecognitionStream
+from transcription.engine.recognition import Recogniser, RecognitionStream, Result
 from transcription.engine.wake import Wake
 from transcription.engine.write_tick import Writer, write_at_once
 from transcription.errors import RecogniserFailed, RecogniserSilent, TranscriptionError
@@ -422,8 +423,10 @@ class Listener:
     # Words in
 
     async def _read(self, stream: RecognitionStream) -> None:
-        async for result in stream.results():
-            self._hearing.take(result, stream.capabilities, self._clock())
+        await stream.hear(functools.partial(self._heard, stream))
+
+    def _heard(self, stream: RecognitionStream, result: Result) -> None:
+        self._hearing.take(result, stream.capabilities, self._clock())
 
     def last_interim(self) -> InterimResult | None:
         """The newest interim of the stream, with its words."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,9 +48,11 @@ class RecognitionStream(Protocol):
     async def half_close(self) -> None:
         """No more audio; results still come. Calling it again does nothing."""
 
-    def results(self) -> AsyncIterator[Result]:
-        """Results in order, times shifted to the session's audio; ends when the recogniser ended the stream OK."""
-        ...
+    async def hear(self, take: Callable[[Result], None]) -> None:
+        """Give take every result, in order, times shifted to the session's audio; until the recogniser ended OK.
+
+        What take raises ends the stream and is raised here.
+        """
 
     def last_interim(self) -> InterimResult | None:
         """The newest interim result with its words, whatever the options say of them; None if there was none."""

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 import grpc
@@ -25,6 +25,7 @@ from transcription.riva.convert import (
     build_end_of_utterance_request,
 )
 from transcription.riva.errors import Phase, clean_upstream_text, map_status
+from transcription.riva.http2.call import StreamCall
 from transcription.riva.offer import AUDIO_PROCESSED_PARAMETER, SETTLED
 from transcription.riva.target import RivaTarget
 
@@ -87,8 +88,8 @@ class RivaStream:
         self.model = model
         self.capabilities = capabilities
         self._call = call
-        # Calls of grpc.aio have none.
-        self._write_now: Callable[[Any], bool] | None = getattr(call, "write_now", None)
+        # Calls of grpc.aio have no such thing.
+        self._write_now = call.write_now if isinstance(call, StreamCall) else None
         self._secrets = target.secrets
         self.config = config
         self._converter = converter
@@ -154,26 +155,32 @@ class RivaStream:
         self._half_closed = True
         await self._in_time(self._call.done_writing())
 
-    async def results(self) -> AsyncIterator[Result]:
-        """Ends when the recogniser ended the stream OK, asked to or not: the caller knows whether it half-closed."""
-        read, convert, now_s = self._call.read, self._converter.convert, self._loop.time
+    async def hear(self, take: Callable[[Result], None]) -> None:
+        """Returns when the recogniser ended the stream OK, asked to or not: the caller knows whether it half-closed."""
+        heard = functools.partial(self._heard, take)
         try:
-            while True:
-                try:
-                    response = await read()
-                except CALL_ENDED as error:
-                    await self._fail(error)
-                self._answered_at_s = now_s()
-                if response is grpc.aio.EOF:
-                    return
+            if isinstance(self._call, StreamCall):
+                await self._call.listen(heard)
+                return
+            while (response := await self._call.read()) is not grpc.aio.EOF:
                 if self._phase is Phase.OPENING:
-                    self._phase = Phase.STREAMING
-                    await self._learn_capabilities()
-                for result in convert(response, sent_ms=self._sent_ms, settles=self.capabilities.settles):
-                    yield result
+                    # It precedes the first response, so this does not wait.
+                    self._learn_capabilities(await self._call.initial_metadata())
+                heard(response)
+        except CALL_ENDED as error:
+            await self._fail(error)
         finally:
             if not self._call.done():
                 self.cancel()
+
+    def _heard(self, take: Callable[[Result], None], response: Any) -> None:
+        self._answered_at_s = self._loop.time()
+        if self._phase is Phase.OPENING:
+            self._phase = Phase.STREAMING
+            if isinstance(self._call, StreamCall):
+                self._learn_capabilities(self._call.received_metadata)
+        for result in self._converter.convert(response, sent_ms=self._sent_ms, settles=self.capabilities.settles):
+            take(result)
 
     def last_interim(self) -> InterimResult | None:
         return self._converter.last_interim()
@@ -237,9 +244,7 @@ class RivaStream:
         if self._ended.done():
             await self._fail(None)
 
-    async def _learn_capabilities(self) -> None:
-        # The metadata precedes the first response, so this does not wait.
-        metadata = await self._call.initial_metadata()
+    def _learn_capabilities(self, metadata: grpc.aio.Metadata) -> None:
         if metadata.get(AUDIO_PROCESSED_PARAMETER) == SETTLED:
             self.capabilities = dataclasses.replace(self.capabilities, settles=True)
 

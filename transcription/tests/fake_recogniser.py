@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable, Iterable
 
 from transcription.engine.recognition import Capabilities, Result
 from transcription.errors import TranscriptionError
@@ -107,13 +107,13 @@ class FakeStream:
             self.end_ok()
         await self._tell()
 
-    async def results(self) -> AsyncIterator[Result]:
+    async def hear(self, take: Callable[[Result], None]) -> None:
         while (said := await self._said.get()) is not None:
             if isinstance(said, Exception):
                 raise said
             if isinstance(said, InterimResult):
                 self._interim = said
-            yield said
+            take(said)
 
     def cancel(self) -> None:
         self.is_cancelled = True

@@ -52,7 +52,9 @@ async def recogniser_at(
 
 
 async def all_results(stream: RecognitionStream) -> list[Result]:
-    return [result async for result in stream.results()]
+    heard: list[Result] = []
+    await stream.hear(heard.append)
+    return heard
 
 
 async def transcribe(recogniser: Recogniser, audio: bytes, *, base_ms: int = 0) -> list[Result]:
@@ -170,10 +172,9 @@ class TestCapabilities:
             for expected in (True, False):
                 stream = await recogniser.open(CONFIG)
                 await stream.send(spoken(1))
-                async for _ in stream.results():
-                    assert stream.capabilities == Capabilities(settles=expected, word_times=True)
-                    break
-                stream.cancel()
+                await stream.half_close()
+                await all_results(stream)
+                assert stream.capabilities == Capabilities(settles=expected, word_times=True)
 
     async def test_a_model_says_that_its_word_times_are_estimates(self) -> None:
         models = {"m": {"type": "online", "language_code": "en-US", "word_times": "estimated"}}
@@ -289,7 +290,7 @@ class TestBreaking:
             stream = await recogniser.open(CONFIG)
             await stream.send(spoken(10))
             with pytest.raises(RecogniserFailed) as raised:
-                await _gather_into(heard, stream)
+                await stream.hear(heard.append)
             assert raised.value.retryable
         assert spoken_words(heard) == word_texts(5)
 
@@ -371,11 +372,6 @@ class TestBreaking:
         ):
             first, second = finals(await transcribe(recogniser, spoken(1)))
         assert first == second
-
-
-async def _gather_into(heard: list[Result], stream: RecognitionStream) -> None:
-    async for result in stream.results():
-        heard.append(result)
 
 
 async def _transcribe_when_back(recogniser: RivaRecogniser) -> list[Result]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from transcription.engine.recognition import Capabilities
+from transcription.engine.recognition import Capabilities, Result
 from transcription.errors import AtCapacity, BadAudio, BadConfig
 from transcription.fake_riva.audio import silence
 from transcription.options import Encoding, TranscriptionConfig
@@ -41,7 +41,8 @@ async def test_speech_becomes_words_whose_finals_settle_the_audio(recogniser: Ri
     for start in range(0, len(audio), CHUNK_BYTES):
         await stream.send(audio[start : start + CHUNK_BYTES])
     await stream.half_close()
-    results = [result async for result in stream.results()]
+    results: list[Result] = []
+    await stream.hear(results.append)
     finals = [result for result in results if isinstance(result, FinalResult)]
     assert "ask what you can do for your country" in " ".join(final.text for final in finals)
     assert stream.capabilities == Capabilities(settles=True, word_times=False)
@@ -69,7 +70,7 @@ async def test_audio_it_cannot_decode_is_told(recogniser: RivaRecogniser) -> Non
     await stream.send(b"garbage!" * 1000)
     await stream.half_close()
     with pytest.raises(BadAudio):
-        assert [result async for result in stream.results()] == []
+        await stream.hear(lambda result: pytest.fail(f"{result} was heard"))
 
 
 async def test_past_its_streams_it_is_full_until_one_is_cancelled(recogniser: RivaRecogniser) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
+from transcription.engine.recognition import Result
 from transcription.errors import RecogniserFailed
 from transcription.fake_riva.audio import spoken
 from transcription.fake_riva.server import ScriptedRiva
@@ -34,7 +35,9 @@ async def first_final(target: RivaTarget) -> str:
         stream = await recogniser.open(TranscriptionConfig(enable_interim_results=False))
         await stream.send(spoken(1))
         await stream.half_close()
-        [final] = [result async for result in stream.results()]
+        heard: list[Result] = []
+        await stream.hear(heard.append)
+        [final] = heard
         return getattr(final, "text", "")
     finally:
         await recogniser.aclose()

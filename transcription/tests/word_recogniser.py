@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 
 from transcription.engine.recognition import Capabilities, Result
 from transcription.errors import RecogniserFailed, TranscriptionError
@@ -55,11 +55,11 @@ class WordStream:
         self._say(self._engine.end_utterance())
         self._said.put_nowait(None)
 
-    async def results(self) -> AsyncIterator[Result]:
+    async def hear(self, take: Callable[[Result], None]) -> None:
         while (said := await self._said.get()) is not None:
             if isinstance(said, TranscriptionError):
                 raise said
-            yield said
+            take(said)
 
     def last_interim(self) -> InterimResult | None:
         return self._converter.last_interim()

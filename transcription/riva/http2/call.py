@@ -74,6 +74,8 @@ class StreamCall:
         "_reader",
         "_serialize",
         "_status",
+        "_take",
+        "_take_error",
         "_trailing",
         "_unsent",
         "has_ended_sending",
@@ -106,6 +108,8 @@ class StreamCall:
         self._messages: deque[Any] = deque()
         self._owed_bytes = 0
         self._reader: asyncio.Future[None] | None = None
+        self._take: Callable[[Any], None] | None = None
+        self._take_error: Exception | None = None
         self._headers: asyncio.Future[Metadata] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._status: Status | None = None
@@ -150,15 +154,34 @@ class StreamCall:
                 if self._status[0] is StatusCode.OK:
                     return EOF
                 raise self._error()
-            self._reader = self._loop.create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+            await self._come()
         message = self._messages.popleft()
         if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2:
             self._give_room()
         return message
+
+    async def listen(self, take: Callable[[Any], None]) -> None:
+        """Give take every message as it comes, in place of read(); returns where the call ended OK.
+
+        Raises AioRpcError where it did not. What take raises ends the call and is raised here. grpc.aio has no such
+        thing: a task that is woken for each message costs a tenth of what a stream does.
+        """
+        self._take = take
+        try:
+            self._take_waiting()
+            while self._status is None:
+                await self._come()
+        finally:
+            self._take = None
+        if self._take_error is not None:
+            raise self._take_error
+        if self._status[0] is not StatusCode.OK:
+            raise self._error()
+
+    @property
+    def received_metadata(self) -> Metadata:
+        """What is known of initial_metadata() now; all of it once a message is there."""
+        return self._headers.result() if self._headers.done() else NO_METADATA
 
     async def initial_metadata(self) -> Metadata:
         """What the server said before its first message; empty if the call ended without."""
@@ -248,9 +271,12 @@ class StreamCall:
             at = end
         if at < size:
             self._incoming += data[at:]
+        if self._take is not None:
+            self._take_waiting()
+        else:
+            self._wake_reader()
         if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2 and len(self._messages) <= MAX_WAITING_MESSAGES:
             self._give_room()
-        self._wake_reader()
 
     def received_end(self) -> None:
         """The stream ended with its data, and without trailers."""
@@ -303,6 +329,26 @@ class StreamCall:
                 await self._drained
             finally:
                 self._drained = None
+
+    async def _come(self) -> None:
+        """Wait for a message, or the end."""
+        self._reader = self._loop.create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _take_waiting(self) -> None:
+        """Hand over the messages that are here, where somebody takes them as they come."""
+        take = self._take
+        try:
+            while take is not None and self._messages:
+                take(self._messages.popleft())
+                take = self._take
+        except Exception as error:
+            # It is for whoever listens, and the other calls on the connection have no part in it.
+            self._take_error = error
+            self.end((StatusCode.CANCELLED, "what came could not be handled"), reset=ErrorCode.CANCEL)
 
     async def _wait_for_status(self) -> Status:
         await asyncio.shield(self._ended)
