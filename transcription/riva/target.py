@@ -33,7 +33,10 @@ class RivaTarget:
     @property
     def uses_grpcio(self) -> bool:
         """grpcio knows TLS and every way to name an address; the leaner transport knows HOST:PORT."""
-        return self.transport == "grpcio" or self.use_tls or ":/" in self.address
+        host = self.address.rpartition(":")[0]
+        # dns:///host, ipv4:10.0.0.1; but [::1]
+        has_scheme = ":" in host and not host.startswith("[")
+        return self.transport == "grpcio" or self.use_tls or has_scheme
 
     @property
     def secrets(self) -> tuple[str, ...]:

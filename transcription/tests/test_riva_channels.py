@@ -10,9 +10,9 @@ from transcription.riva.channels import STREAMS_PER_CHANNEL, ChannelPool
 from transcription.riva.target import RivaTarget
 
 
-@pytest.fixture
-async def pool() -> AsyncIterator[ChannelPool]:
-    pool = ChannelPool(RivaTarget("localhost:1"))
+@pytest.fixture(params=["http2", "grpcio"])
+async def pool(request: pytest.FixtureRequest) -> AsyncIterator[ChannelPool]:
+    pool = ChannelPool(RivaTarget("localhost:1", transport=request.param))
     yield pool
     await pool.aclose()
 

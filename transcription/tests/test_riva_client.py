@@ -6,7 +6,8 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager
+from typing import Protocol
 
 import pytest
 from grpc import StatusCode
@@ -40,15 +41,28 @@ CHUNK_BYTES = 3200
 MANY_BYTES = 64 * 1024 * 1024
 
 
-@asynccontextmanager
-async def recogniser_at(
-    *addresses: str, limits: RivaLimits | None = None, metadata: tuple[tuple[str, str], ...] = ()
-) -> AsyncIterator[RivaRecogniser]:
-    recogniser = RivaRecogniser([RivaTarget(address, metadata=metadata) for address in addresses], limits=limits)
-    try:
-        yield recogniser
-    finally:
-        await recogniser.aclose()
+class RecogniserAt(Protocol):
+    def __call__(
+        self, *addresses: str, limits: RivaLimits | None = None, metadata: tuple[tuple[str, str], ...] = ()
+    ) -> AbstractAsyncContextManager[RivaRecogniser]: ...
+
+
+@pytest.fixture(params=["http2", "grpcio"])
+def recogniser_at(request: pytest.FixtureRequest) -> RecogniserAt:
+    """Every test that uses it runs on each transport."""
+
+    @asynccontextmanager
+    async def at(
+        *addresses: str, limits: RivaLimits | None = None, metadata: tuple[tuple[str, str], ...] = ()
+    ) -> AsyncIterator[RivaRecogniser]:
+        targets = [RivaTarget(address, metadata=metadata, transport=request.param) for address in addresses]
+        recogniser = RivaRecogniser(targets, limits=limits)
+        try:
+            yield recogniser
+        finally:
+            await recogniser.aclose()
+
+    return at
 
 
 async def all_results(stream: RecognitionStream) -> list[Result]:
@@ -93,7 +107,7 @@ def mute_listener() -> Iterator[str]:
 
 
 class TestTranscribing:
-    async def test_every_word_comes_back_once_with_its_times(self) -> None:
+    async def test_every_word_comes_back_once_with_its_times(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             results = await transcribe(recogniser, spoken(12), base_ms=60_000)
             await riva.all_released()
@@ -106,7 +120,7 @@ class TestTranscribing:
         assert riva.streams[0].half_closed
         assert riva.streams[0].outcome == "ended"
 
-    async def test_the_config_and_all_audio_arrive(self) -> None:
+    async def test_the_config_and_all_audio_arrive(self, recogniser_at: RecogniserAt) -> None:
         config = TranscriptionConfig(language="de-DE", endpointing=Endpointing(stop_history=600))
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(config)
@@ -118,7 +132,7 @@ class TestTranscribing:
         assert record.config.config.endpointing_config.stop_history == 600
         assert record.audio_bytes == 32_000
 
-    async def test_a_large_chunk_goes_in_several_messages(self) -> None:
+    async def test_a_large_chunk_goes_in_several_messages(self, recogniser_at: RecogniserAt) -> None:
         audio = spoken(30)
         assert len(audio) > 2 * MAX_REQUEST_BYTES
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
@@ -128,7 +142,7 @@ class TestTranscribing:
             assert spoken_words(await all_results(stream)) == word_texts(30)
         assert riva.streams[0].audio_bytes == len(audio)
 
-    async def test_an_utterance_ended_by_request_leaves_the_stream_open(self) -> None:
+    async def test_an_utterance_ended_by_request_leaves_the_stream_open(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             await stream.send(spoken(2, tail_ms=0))
@@ -139,12 +153,12 @@ class TestTranscribing:
             assert spoken_words(await all_results(stream)) == word_texts(3)
         assert riva.streams[0].forced_ends == 1
 
-    async def test_the_last_words_come_after_the_half_close(self) -> None:
+    async def test_the_last_words_come_after_the_half_close(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             results = await transcribe(recogniser, spoken(3, tail_ms=0))
         assert spoken_words(results) == word_texts(3)
 
-    async def test_half_closing_again_does_nothing(self) -> None:
+    async def test_half_closing_again_does_nothing(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             await stream.half_close()
@@ -153,12 +167,12 @@ class TestTranscribing:
             with pytest.raises(InternalError):
                 await stream.send(b"\0\0")
 
-    async def test_silence_moves_forward_where_the_recogniser_says_so(self) -> None:
+    async def test_silence_moves_forward_where_the_recogniser_says_so(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva([Script(settles=True)]) as riva, recogniser_at(riva.address) as recogniser:
             results = await transcribe(recogniser, silence(2500), base_ms=500)
         assert results == [Progress(1500), Progress(2500)]
 
-    async def test_impossible_times_are_counted(self) -> None:
+    async def test_impossible_times_are_counted(self, recogniser_at: RecogniserAt) -> None:
         before = BAD_TIMES_TOTAL._value.get()
         async with ScriptedRiva([Script(bad_times=True)]) as riva, recogniser_at(riva.address) as recogniser:
             [final] = finals(await transcribe(recogniser, spoken(2)))
@@ -167,7 +181,7 @@ class TestTranscribing:
 
 
 class TestCapabilities:
-    async def test_metadata_says_that_finals_settle(self) -> None:
+    async def test_metadata_says_that_finals_settle(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva([Script(settles=True), Script()]) as riva, recogniser_at(riva.address) as recogniser:
             for expected in (True, False):
                 stream = await recogniser.open(CONFIG)
@@ -176,7 +190,7 @@ class TestCapabilities:
                 await all_results(stream)
                 assert stream.capabilities == Capabilities(settles=expected, word_times=True)
 
-    async def test_a_model_says_that_its_word_times_are_estimates(self) -> None:
+    async def test_a_model_says_that_its_word_times_are_estimates(self, recogniser_at: RecogniserAt) -> None:
         models = {"m": {"type": "online", "language_code": "en-US", "word_times": "estimated"}}
         async with ScriptedRiva(models=models) as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
@@ -186,7 +200,7 @@ class TestCapabilities:
 
 
 class TestOpening:
-    async def test_credentials_go_with_every_call(self) -> None:
+    async def test_credentials_go_with_every_call(self, recogniser_at: RecogniserAt) -> None:
         metadata = (("authorization", f"Bearer {KEY}"), ("function-id", "f"), ("function-version-id", "v"))
         async with ScriptedRiva() as riva, recogniser_at(riva.address, metadata=metadata) as recogniser:
             (await recogniser.open(CONFIG)).cancel()
@@ -194,7 +208,7 @@ class TestOpening:
         for received in (riva.streams[0].metadata, riva.questions[0]):
             assert dict(metadata).items() <= received.items()
 
-    async def test_nobody_listening_is_told_at_once(self) -> None:
+    async def test_nobody_listening_is_told_at_once(self, recogniser_at: RecogniserAt) -> None:
         async with recogniser_at(unused_address()) as recogniser:
             with pytest.raises(RecogniserFailed) as raised:
                 await recogniser.open(CONFIG)
@@ -202,20 +216,22 @@ class TestOpening:
         assert raised.value.reason == "recogniser_unreachable"
         assert "127.0.0.1" not in raised.value.message
 
-    async def test_a_mute_peer_is_given_up(self) -> None:
+    async def test_a_mute_peer_is_given_up(self, recogniser_at: RecogniserAt) -> None:
         with mute_listener() as address:
             async with recogniser_at(address, limits=IMPATIENT) as recogniser:
                 with pytest.raises(RecogniserFailed) as raised:
                     await recogniser.open(CONFIG)
         assert raised.value.reason == "recogniser_unreachable"
 
-    async def test_a_recogniser_that_says_nothing_yet_is_open(self) -> None:
+    async def test_a_recogniser_that_says_nothing_yet_is_open(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva([Script(mute_open=True)]) as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             stream.cancel()
             await riva.all_released()
 
-    async def test_streams_that_wait_for_a_place_are_given_up_and_later_ones_go_elsewhere(self) -> None:
+    async def test_streams_that_wait_for_a_place_are_given_up_and_later_ones_go_elsewhere(
+        self, recogniser_at: RecogniserAt
+    ) -> None:
         async with (
             ScriptedRiva(max_concurrent_streams=1) as riva,
             recogniser_at(riva.address, limits=IMPATIENT) as recogniser,
@@ -229,7 +245,9 @@ class TestOpening:
             second.cancel()
             await riva.all_released()
 
-    async def test_a_full_recogniser_refuses_before_the_stream_counts_as_open(self) -> None:
+    async def test_a_full_recogniser_refuses_before_the_stream_counts_as_open(
+        self, recogniser_at: RecogniserAt
+    ) -> None:
         async with ScriptedRiva(refuse_over=1) as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             with pytest.raises(AtCapacity) as raised:
@@ -239,7 +257,7 @@ class TestOpening:
             await riva.all_released()
             (await recogniser.open(CONFIG)).cancel()
 
-    async def test_refused_options_name_the_field(self) -> None:
+    async def test_refused_options_name_the_field(self, recogniser_at: RecogniserAt) -> None:
         script = Script(abort=(StatusCode.INVALID_ARGUMENT, "sample_rate_hertz: \x1b[31m44100 is too much"))
         async with ScriptedRiva([script]) as riva, recogniser_at(riva.address) as recogniser:
             with pytest.raises(BadConfig) as raised:
@@ -247,7 +265,7 @@ class TestOpening:
         assert raised.value.field == "config.sample_rate_hertz"
         assert "\x1b" not in raised.value.message
 
-    async def test_a_refusal_that_comes_late_is_still_one_of_opening(self) -> None:
+    async def test_a_refusal_that_comes_late_is_still_one_of_opening(self, recogniser_at: RecogniserAt) -> None:
         script = Script(abort=(StatusCode.INVALID_ARGUMENT, "language_code: no"), abort_after_ms=0)
         async with ScriptedRiva([script]) as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
@@ -255,7 +273,9 @@ class TestOpening:
             with pytest.raises(BadConfig):
                 await all_results(stream)
 
-    async def test_refused_credentials_show_no_key(self, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_refused_credentials_show_no_key(
+        self, recogniser_at: RecogniserAt, caplog: pytest.LogCaptureFixture
+    ) -> None:
         script = Script(abort=(StatusCode.UNAUTHENTICATED, f"the key {KEY} is not valid"))
         metadata = (("authorization", f"Bearer {KEY}"),)
         async with (
@@ -269,7 +289,7 @@ class TestOpening:
         assert "UNAUTHENTICATED" in caplog.text
         assert KEY not in caplog.text
 
-    async def test_an_opening_that_is_cancelled_leaves_nothing(self) -> None:
+    async def test_an_opening_that_is_cancelled_leaves_nothing(self, recogniser_at: RecogniserAt) -> None:
         async with (
             ScriptedRiva(default=Script(mute_open=True)) as riva,
             recogniser_at(riva.address, limits=RivaLimits(refusal_grace_s=60)) as recogniser,
@@ -283,7 +303,7 @@ class TestOpening:
 
 
 class TestBreaking:
-    async def test_what_was_said_before_a_failure_arrives(self) -> None:
+    async def test_what_was_said_before_a_failure_arrives(self, recogniser_at: RecogniserAt) -> None:
         script = Script(abort=(StatusCode.UNAVAILABLE, "node went away"), abort_after_ms=4000)
         heard: list[Result] = []
         async with ScriptedRiva([script]) as riva, recogniser_at(riva.address) as recogniser:
@@ -294,7 +314,7 @@ class TestBreaking:
             assert raised.value.retryable
         assert spoken_words(heard) == word_texts(5)
 
-    async def test_a_stream_that_the_recogniser_ends_early_just_ends(self) -> None:
+    async def test_a_stream_that_the_recogniser_ends_early_just_ends(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva([Script(early_ok_after_ms=500)]) as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             await stream.send(spoken(1))
@@ -303,7 +323,9 @@ class TestBreaking:
                 await stream.send(b"\0\0")
         assert raised.value.reason == "recogniser_ended"
 
-    async def test_a_killed_recogniser_is_retryable_and_the_next_stream_finds_it_again(self) -> None:
+    async def test_a_killed_recogniser_is_retryable_and_the_next_stream_finds_it_again(
+        self, recogniser_at: RecogniserAt
+    ) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             reading = asyncio.create_task(all_results(stream))
@@ -315,7 +337,7 @@ class TestBreaking:
             await riva.start()
             assert spoken_words(await _transcribe_when_back(recogniser)) == word_texts(1)
 
-    async def test_a_recogniser_that_takes_no_audio_is_silent(self) -> None:
+    async def test_a_recogniser_that_takes_no_audio_is_silent(self, recogniser_at: RecogniserAt) -> None:
         async with (
             ScriptedRiva([Script(deaf_after_ms=100)]) as riva,
             recogniser_at(riva.address, limits=IMPATIENT) as recogniser,
@@ -326,7 +348,9 @@ class TestBreaking:
             await riva.all_released()
             assert riva.streams[0].outcome == "cancelled"
 
-    async def test_a_recogniser_that_takes_audio_slowly_and_answers_is_not_silent(self) -> None:
+    async def test_a_recogniser_that_takes_audio_slowly_and_answers_is_not_silent(
+        self, recogniser_at: RecogniserAt
+    ) -> None:
         """gRPC lets 4 MiB go ahead and then none for as long as half of that takes to be read."""
         async with (
             ScriptedRiva([Script(speed=60)]) as riva,
@@ -338,7 +362,7 @@ class TestBreaking:
             await stream.half_close()
             assert spoken_words(await reading) == word_texts(700)
 
-    async def test_cancelling_frees_the_recogniser_and_wakes_the_reader(self) -> None:
+    async def test_cancelling_frees_the_recogniser_and_wakes_the_reader(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva() as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             reading = asyncio.create_task(all_results(stream))
@@ -351,7 +375,7 @@ class TestBreaking:
             assert raised.value.reason == "cancelled"
             await riva.all_released()
 
-    async def test_a_reader_that_is_cancelled_frees_the_recogniser(self) -> None:
+    async def test_a_reader_that_is_cancelled_frees_the_recogniser(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva([Script(hang_after_ms=10)]) as riva, recogniser_at(riva.address) as recogniser:
             stream = await recogniser.open(CONFIG)
             reading = asyncio.create_task(all_results(stream))
@@ -365,7 +389,7 @@ class TestBreaking:
                 await stream.send(silence(100))
         assert raised.value.reason == "cancelled"
 
-    async def test_duplicate_finals_are_passed_on_as_they_are(self) -> None:
+    async def test_duplicate_finals_are_passed_on_as_they_are(self, recogniser_at: RecogniserAt) -> None:
         async with (
             ScriptedRiva([Script(duplicate_finals=True)]) as riva,
             recogniser_at(riva.address) as recogniser,
@@ -385,20 +409,22 @@ async def _transcribe_when_back(recogniser: RivaRecogniser) -> list[Result]:
 
 
 class TestOffers:
-    async def test_a_language_that_is_not_offered_is_refused_without_a_stream(self) -> None:
+    async def test_a_language_that_is_not_offered_is_refused_without_a_stream(
+        self, recogniser_at: RecogniserAt
+    ) -> None:
         async with ScriptedRiva(models=ENGLISH) as riva, recogniser_at(riva.address) as recogniser:
             with pytest.raises(BadConfig, match="en-US") as raised:
                 await recogniser.open(TranscriptionConfig(language="fr-FR"))
         assert raised.value.field == "config.language"
         assert riva.streams == []
 
-    async def test_a_model_that_is_not_offered_is_refused(self) -> None:
+    async def test_a_model_that_is_not_offered_is_refused(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva(models=ENGLISH) as riva, recogniser_at(riva.address) as recogniser:
             with pytest.raises(BadConfig, match="english") as raised:
                 await recogniser.open(TranscriptionConfig(model="klingon"))
         assert raised.value.field == "config.model"
 
-    async def test_a_recogniser_without_the_question_is_used_all_the_same(self) -> None:
+    async def test_a_recogniser_without_the_question_is_used_all_the_same(self, recogniser_at: RecogniserAt) -> None:
         config = TranscriptionConfig(language="fr-FR", model="any")
         async with ScriptedRiva(models=None) as riva, recogniser_at(riva.address) as recogniser:
             assert await recogniser.describe(5) == []
@@ -407,7 +433,7 @@ class TestOffers:
             stream.cancel()
         assert riva.questions != []
 
-    async def test_models_are_asked_for_once(self) -> None:
+    async def test_models_are_asked_for_once(self, recogniser_at: RecogniserAt) -> None:
         async with ScriptedRiva(models=ENGLISH) as riva, recogniser_at(riva.address) as recogniser:
             streams = await asyncio.gather(*(recogniser.open(CONFIG) for _ in range(3)))
             for stream in streams:
@@ -416,14 +442,14 @@ class TestOffers:
         assert (model.name, model.languages, model.streaming) == ("english", ("en-US",), True)
         assert len(riva.questions) == 1
 
-    async def test_models_are_asked_for_again_when_their_time_is_over(self) -> None:
+    async def test_models_are_asked_for_again_when_their_time_is_over(self, recogniser_at: RecogniserAt) -> None:
         limits = RivaLimits(offer_ttl_s=0)
         async with ScriptedRiva(models=ENGLISH) as riva, recogniser_at(riva.address, limits=limits) as recogniser:
             assert [model.name for model in await recogniser.describe(5)] == ["english"]
             riva.models = {"french": {"language_code": "fr-FR"}}
             assert [model.name for model in await recogniser.describe(5)] == ["french"]
 
-    async def test_a_question_without_an_answer_costs_a_bounded_wait(self) -> None:
+    async def test_a_question_without_an_answer_costs_a_bounded_wait(self, recogniser_at: RecogniserAt) -> None:
         with mute_listener() as address:
             async with recogniser_at(address, limits=IMPATIENT) as recogniser:
                 assert await recogniser.describe() == []
@@ -433,17 +459,19 @@ class TestOffers:
 
 class TestReadiness:
     @pytest.mark.parametrize("models", [ENGLISH, None])
-    async def test_any_answer_is_ready(self, models: dict[str, dict[str, str]] | None) -> None:
+    async def test_any_answer_is_ready(
+        self, recogniser_at: RecogniserAt, models: dict[str, dict[str, str]] | None
+    ) -> None:
         async with ScriptedRiva(models=models) as riva, recogniser_at(unused_address(), riva.address) as recogniser:
             await recogniser.ready(5)
 
-    async def test_an_answer_does_not_wait_for_a_mute_address(self) -> None:
+    async def test_an_answer_does_not_wait_for_a_mute_address(self, recogniser_at: RecogniserAt) -> None:
         with mute_listener() as address:
             async with ScriptedRiva() as riva, recogniser_at(address, riva.address) as recogniser:
                 async with asyncio.timeout(10):
                     await recogniser.ready(600)
 
-    async def test_no_answer_is_not_ready(self) -> None:
+    async def test_no_answer_is_not_ready(self, recogniser_at: RecogniserAt) -> None:
         with mute_listener() as address:
             async with recogniser_at(address, unused_address()) as recogniser:
                 with pytest.raises(TranscriptionError):
@@ -451,7 +479,7 @@ class TestReadiness:
 
 
 class TestSeveralAddresses:
-    async def test_streams_take_turns(self) -> None:
+    async def test_streams_take_turns(self, recogniser_at: RecogniserAt) -> None:
         async with (
             ScriptedRiva() as one,
             ScriptedRiva() as other,
@@ -463,7 +491,7 @@ class TestSeveralAddresses:
             for stream in streams:
                 stream.cancel()
 
-    async def test_the_next_address_serves_where_one_is_down_or_full(self) -> None:
+    async def test_the_next_address_serves_where_one_is_down_or_full(self, recogniser_at: RecogniserAt) -> None:
         async with (
             ScriptedRiva(refuse_over=0) as full,
             ScriptedRiva() as free,
@@ -474,7 +502,7 @@ class TestSeveralAddresses:
                 assert stream.recogniser == free.address
                 stream.cancel()
 
-    async def test_refused_options_are_not_tried_elsewhere(self) -> None:
+    async def test_refused_options_are_not_tried_elsewhere(self, recogniser_at: RecogniserAt) -> None:
         script = Script(abort=(StatusCode.INVALID_ARGUMENT, "no"))
         async with (
             ScriptedRiva([script]) as one,

@@ -83,3 +83,32 @@ def test_a_key_that_cannot_be_a_header_is_named_and_not_shown(value: str) -> Non
     with pytest.raises(ConfigError, match="RIVA_API_KEY") as raised:
         targets_from_config(config(riva_server="riva:50051", riva_api_key=value))
     assert value not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "uses_grpcio"),
+    [
+        (RivaTarget("riva:50051"), False),
+        (RivaTarget("10.0.0.1:50051"), False),
+        (RivaTarget("[::1]:50051"), False),
+        (RivaTarget("riva:50051", transport="grpcio"), True),
+        (RivaTarget("riva:443", use_tls=True), True),
+        (RivaTarget("dns:///riva:50051"), True),
+        (RivaTarget("ipv4:10.0.0.1:50051"), True),
+        (RivaTarget("ipv6:[::1]:50051"), True),
+    ],
+)
+def test_tls_and_other_ways_to_name_an_address_go_by_grpcio(target: RivaTarget, uses_grpcio: bool) -> None:
+    assert target.uses_grpcio is uses_grpcio
+
+
+@pytest.mark.parametrize("transport", ["http2", "grpcio"])
+@pytest.mark.parametrize("server", ["", "riva:50051"])
+def test_the_transport_that_is_set_carries_the_calls(server: str, transport: str) -> None:
+    [target] = targets_from_config(config(riva_server=server, riva_transport=transport))
+    assert target.uses_grpcio is (transport == "grpcio")
+
+
+def test_a_transport_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="riva_transport"):
+        config(riva_transport="carrier pigeon")

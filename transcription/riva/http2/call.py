@@ -157,7 +157,7 @@ class StreamCall:
             await self._come()
         message = self._messages.popleft()
         if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2:
-            self._give_room()
+            self._settle_room()
         return message
 
     async def listen(self, take: Callable[[Any], None]) -> None:
@@ -169,8 +169,12 @@ class StreamCall:
         self._take = take
         try:
             self._take_waiting()
+            if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2:
+                self._settle_room()
             while self._status is None:
                 await self._come()
+                # Those that came with what ended the call.
+                self._take_waiting()
         finally:
             self._take = None
         if self._take_error is not None:
@@ -232,7 +236,10 @@ class StreamCall:
         """Headers, in the order in which they came: the first ones, or the trailers with ends."""
         if ends:
             self._trailing = metadata_of(headers)
-            self.end(status_of_trailers(headers))
+            status = status_of_trailers(headers)
+            if self._incoming and status[0] is StatusCode.OK:
+                status = (StatusCode.INTERNAL, "the server ended the stream within a message")
+            self.end(status)
         elif not self._headers.done():
             fields = dict(headers)
             http_status = fields.get(":status", "")
@@ -247,10 +254,17 @@ class StreamCall:
 
     def received_data(self, data: bytes) -> None:
         """The content of a DATA frame."""
+        if not self._headers.done():
+            # Whoever reads a message relies on the metadata's being there.
+            self.end((StatusCode.INTERNAL, "the server sent a message before its headers"), reset=ErrorCode.CANCEL)
+            return
         self._owed_bytes += len(data)
         if self._incoming:
             self._incoming += data
             if not self._has_whole_message(self._incoming):
+                # A message may be larger than the window: the rest of it needs room.
+                if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2:
+                    self._settle_room()
                 return
             data, self._incoming = bytes(self._incoming), bytearray()
         at, size = 0, len(data)
@@ -275,8 +289,8 @@ class StreamCall:
             self._take_waiting()
         else:
             self._wake_reader()
-        if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2 and len(self._messages) <= MAX_WAITING_MESSAGES:
-            self._give_room()
+        if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2:
+            self._settle_room()
 
     def received_end(self) -> None:
         """The stream ended with its data, and without trailers."""
@@ -324,19 +338,22 @@ class StreamCall:
     async def _drain(self) -> None:
         self.send_waiting()
         if self._has_unsent() and self._status is None:
-            self._drained = self._loop.create_future()
+            drained = self._drained = self._loop.create_future()
             try:
-                await self._drained
+                await drained
             finally:
-                self._drained = None
+                # One that is cancelled hears of it when the next one may be waiting already.
+                if self._drained is drained:
+                    self._drained = None
 
     async def _come(self) -> None:
         """Wait for a message, or the end."""
-        self._reader = self._loop.create_future()
+        reader = self._reader = self._loop.create_future()
         try:
-            await self._reader
+            await reader
         finally:
-            self._reader = None
+            if self._reader is reader:
+                self._reader = None
 
     def _take_waiting(self) -> None:
         """Hand over the messages that are here, where somebody takes them as they come."""
@@ -348,6 +365,7 @@ class StreamCall:
         except Exception as error:
             # It is for whoever listens, and the other calls on the connection have no part in it.
             self._take_error = error
+            self._messages.clear()
             self.end((StatusCode.CANCELLED, "what came could not be handled"), reset=ErrorCode.CANCEL)
 
     async def _wait_for_status(self) -> Status:
@@ -365,10 +383,15 @@ class StreamCall:
         text = "is compressed" if code is StatusCode.INTERNAL else f"has {length} bytes, over {MAX_MESSAGE_BYTES}"
         self.end((code, f"the server's message {text}"), reset=ErrorCode.CANCEL)
 
-    def _give_room(self) -> None:
-        if self._link is not None:
-            self._link.give_room(self, self._owed_bytes)
-        self._owed_bytes = 0
+    def _settle_room(self) -> None:
+        """Give the peer room unless too much waits to be read. One that took more than it was given is cut off."""
+        if self._owed_bytes > RECEIVE_WINDOW_BYTES:
+            text = "the server sent more than it may"
+            self.end((StatusCode.INTERNAL, text), reset=ErrorCode.FLOW_CONTROL_ERROR)
+        elif len(self._messages) <= MAX_WAITING_MESSAGES:
+            if self._link is not None:
+                self._link.give_room(self, self._owed_bytes)
+            self._owed_bytes = 0
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from grpc import ChannelConnectivity, StatusCode
-from grpc.aio import AioRpcError
+from grpc.aio import EOF, AioRpcError
 
 from transcription.riva.http2.call import NO_METADATA, StreamCall
 from transcription.riva.http2.connection import Connection
@@ -27,16 +28,17 @@ class Http2Channel:
     UNAVAILABLE where nobody listens; there is no waiting between attempts, whoever calls does that.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         host, _, port = address.rpartition(":")
         self._address = address
         self._host = host.strip("[]")
         self._port = int(port)
+        self._connect_timeout_s = connect_timeout_s
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._waiting: list[StreamCall] = []
-        # Those that take no more calls and still carry some.
-        self._leaving: set[Connection] = set()
+        # Those that take no more calls and may still carry some.
+        self._leaving: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._is_closed = False
 
     def stream_stream(
@@ -118,15 +120,15 @@ class Http2Channel:
         status: Status = (StatusCode.CANCELLED, "the channel was closed")
         connection: Connection | None = None
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self._connect_timeout_s):
                 _, connection = await asyncio.get_running_loop().create_connection(
                     lambda: Connection(on_lost=self._lost), self._host, self._port
                 )
                 await connection.ready
-        except (OSError, TimeoutError) as error:
-            status = (StatusCode.UNAVAILABLE, f"cannot connect: {error or 'no answer in time'}")
-            if connection is not None:
-                connection.close()
+                if not connection.takes_calls:
+                    raise ConnectionError("the server took leave at once")
+        except (OSError, TimeoutError, UnicodeError) as error:
+            status = (StatusCode.UNAVAILABLE, f"cannot connect: {str(error) or 'no answer in time'}")
         else:
             self._connection = connection
             waiting, self._waiting = self._waiting, []
@@ -135,9 +137,12 @@ class Http2Channel:
                     self._begin(call)
         finally:
             self._connecting = None
+            if connection is not None and connection is not self._connection:
+                connection.close()
             self._end_waiting(status)
 
     def _lost(self, connection: Connection) -> None:
+        self._leaving.add(connection)
         if self._connection is connection:
             self._connection = None
 
@@ -161,10 +166,16 @@ class UnaryCall:
         return self._call.cancel()
 
     async def _ask(self) -> Any:
-        await self._call.write(self._request)
-        await self._call.done_writing()
-        response = await self._call.read()
-        code = await self._call.code()
+        try:
+            await self._call.write(self._request)
+            await self._call.done_writing()
+            response = await self._call.read()
+            code, details = await self._call.code(), await self._call.details()
+        finally:
+            # Whoever no longer waits for the answer leaves nothing behind.
+            self._call.cancel()
+        if code is StatusCode.OK and response is EOF:
+            code, details = StatusCode.INTERNAL, "the server ended the call without an answer"
         if code is not StatusCode.OK:
-            raise AioRpcError(code, NO_METADATA, NO_METADATA, await self._call.details())
+            raise AioRpcError(code, NO_METADATA, NO_METADATA, details)
         return response

@@ -62,6 +62,8 @@ CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
 # What may wait to be sent to a peer that does not read, of answers to its own pings and settings.
 MAX_UNSENT_ANSWERS_BYTES = 1024 * 1024
+# How many frames may wait for the end of the loop's turn: only the transport knows that the socket takes no more.
+MAX_UNFLUSHED_FRAMES = 128
 # The same as of grpc.aio (channels.py), and the same patience: a server breaks off with one that pings it for nothing.
 KEEPALIVE_S = 30.0
 KEEPALIVE_TIMEOUT_S = 10.0
@@ -141,9 +143,10 @@ class Connection(asyncio.Protocol):
     def send_data(self, call: StreamCall, data: bytes, *, ends: bool) -> int:
         sent, size = 0, len(data)
         while not self._is_paused:
-            piece = min(size - sent, MAX_FRAME_BYTES, call.send_window, self._send_window)
+            # A window that was lowered may be negative; the end of a stream needs no room.
+            piece = max(0, min(size - sent, MAX_FRAME_BYTES, call.send_window, self._send_window))
             is_last = ends and sent + piece == size
-            if piece <= 0 and not is_last:
+            if not piece and not is_last:
                 break
             self._send(build_frame(DATA, END_STREAM if is_last else 0, call.stream_id, data[sent : sent + piece]))
             sent += piece
@@ -242,7 +245,9 @@ class Connection(asyncio.Protocol):
 
     def _send(self, frames: bytes) -> None:
         self._outgoing.append(frames)
-        if self._flushing is None:
+        if len(self._outgoing) >= MAX_UNFLUSHED_FRAMES:
+            self._flush()
+        elif self._flushing is None:
             self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
@@ -297,7 +302,12 @@ class Connection(asyncio.Protocol):
             # Of a call that is over here and that the peer still answers.
             self._check_known(stream_id)
             return
-        call.received_data(without_padding(flags, payload) if flags & PADDED else payload)
+        if flags & PADDED:
+            content = without_padding(flags, payload)
+            # Padding takes room too, and nobody reads it.
+            self.give_room(call, len(payload) - len(content))
+            payload = content
+        call.received_data(payload)
         if flags & END_STREAM:
             call.received_end()
 
@@ -308,14 +318,16 @@ class Connection(asyncio.Protocol):
             return
         try:
             # Of every stream, also of one that is over: a block changes how the next one is read.
-            headers = self._decoder.decode(bytes(block))
+            headers = self._decoder.decode(bytes(block), raw=True)
         except hpack.HPACKError as error:
             raise ProtocolError(ErrorCode.COMPRESSION_ERROR, f"headers that cannot be read: {error}") from None
-        except UnicodeDecodeError:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "headers that are not text") from None
         call = self._calls.get(stream_id)
         if call is not None:
-            call.received_headers([(str(name), str(value)) for name, value in headers], ends=bool(flags & END_STREAM))
+            # What is not text is the affair of this call alone.
+            texts = [
+                (bytes(name).decode(errors="replace"), bytes(value).decode(errors="replace")) for name, value in headers
+            ]
+            call.received_headers(texts, ends=bool(flags & END_STREAM))
 
     def _received_continuation(self, flags: int, payload: bytes) -> None:
         if self._block is None:
@@ -331,14 +343,16 @@ class Connection(asyncio.Protocol):
     def _received_settings(self, flags: int, payload: bytes) -> None:
         if flags & ACK:
             return
-        for setting, value in read_settings(payload):
+        settings = read_settings(payload)
+        # First: what a larger window lets out comes too early for a peer that has not heard that we know of it.
+        self._answer(build_frame(SETTINGS, ACK, 0))
+        for setting, value in settings:
             if setting == SETTING_MAX_CONCURRENT_STREAMS:
                 self._max_streams = value
             elif setting == SETTING_INITIAL_WINDOW_SIZE:
                 self._resize_windows(value)
             elif setting == SETTING_HEADER_TABLE_SIZE:
                 self._encoder.header_table_size = min(value, hpack.Encoder().header_table_size)
-        self._answer(build_frame(SETTINGS, ACK, 0))
         if not self.ready.done():
             self.ready.set_result(None)
         self._begin_waiting()
@@ -351,6 +365,8 @@ class Connection(asyncio.Protocol):
             call.grant(change)
 
     def _received_ping(self, flags: int, payload: bytes) -> None:
+        if len(payload) != len(PING_PAYLOAD):
+            raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "PING of a wrong length")
         if flags & ACK:
             self._pinged_at_s = None
         else:
@@ -437,4 +453,5 @@ class Connection(asyncio.Protocol):
         if tell is not None:
             transport.write(b"".join(self._outgoing) + build_goaway(tell))
         self._outgoing.clear()
-        transport.close() if tell is not None else transport.abort()
+        # To a peer that does not read, what is unsent would keep a transport that closes for ever.
+        transport.abort() if tell is None or transport.get_write_buffer_size() else transport.close()
