@@ -6,8 +6,10 @@ a group, whatever its size, take 4-7 ms.
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection, transaction
@@ -18,8 +20,14 @@ from transcription.models import TranscriptionSession, TranscriptSegment
 from transcription.storage.holding import fenced, why_not_held
 from transcription.storage.steps import NewSegment, Step
 
+Rows = list[tuple[Any, ...]]
+# Executes a statement with its values and returns the rows that it answers with.
+Execute = Callable[[str, Sequence[Any]], Rows]
+
 # One locked row must not hold up what others wait for; see commit_alone.
 ALONE_LOCK_TIMEOUT_MS = 200
+# Groups of as many steps or segments are told in the same words.
+MAX_REMEMBERED_STATEMENTS = 512
 
 NOW_SQL = {
     # As django.db.models.functions.Now writes them.
@@ -59,11 +67,12 @@ def commit_group(steps: Sequence[Step]) -> list[TranscriptionError | None]:
     database's errors, and ValueError, TypeError or OverflowError for values that no database takes.
     """
     ordered = sorted(steps, key=lambda step: step.pk)
-    with transaction.atomic():
-        moved = _move_sessions(ordered)
+    with _transaction() as execute:
+        moved = _move_sessions(execute, ordered)
         outcomes = {step.pk: None if step.pk in moved else _judge(step) for step in ordered}
         insert_segments(
-            [(step.pk, step.epoch, segment) for step in ordered if step.pk in moved for segment in step.segments]
+            [(step.pk, step.epoch, segment) for step in ordered if step.pk in moved for segment in step.segments],
+            execute=execute,
         )
     return [outcomes[step.pk] for step in steps]
 
@@ -77,26 +86,44 @@ def commit_alone(step: Step) -> TranscriptionError | None:
         return commit_group([step])[0]
 
 
-def _move_sessions(steps: Sequence[Step]) -> set[int]:
+def _execute(sql: str, values: Sequence[Any]) -> Rows:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def _transaction() -> Iterator[Execute]:
+    """A transaction, and what executes statements in it.
+
+    On SQLite past Django's layers, of which a commit passes through some 150 calls: the fewer there are, the less of
+    the processor's cache it takes from the streams. Whoever looks at Django's statements sees these too.
+    """
+    if connection.vendor != "sqlite" or connection.in_atomic_block or connection.execute_wrappers:
+        with transaction.atomic():
+            yield _execute
+        return
+    connection.ensure_connection()
+    sqlite = connection.connection
+    with connection.wrap_database_errors:
+        sqlite.execute("BEGIN IMMEDIATE")
+        try:
+            yield lambda sql, values: sqlite.execute(_with_sqlite_markers(sql), values).fetchall()
+            sqlite.execute("COMMIT")
+        except BaseException:
+            if sqlite.in_transaction:
+                sqlite.execute("ROLLBACK")
+            raise
+
+
+@functools.lru_cache(MAX_REMEMBERED_STATEMENTS)
+def _with_sqlite_markers(sql: str) -> str:
+    """Django looks for the markers by a regular expression each time."""
+    return sql.replace("%s", "?").replace("%%", "%")
+
+
+def _move_sessions(execute: Execute, steps: Sequence[Step]) -> set[int]:
     """Move watermark and counters of every session still ours. Returns the ids that were moved."""
-    row = "(%s, %s, %s, %s, %s, %s, %s)"
-    # The first row is cast, the others follow it: PostgreSQL takes a column's type from all rows together.
-    first = "(" + ", ".join(["CAST(%s AS bigint)"] * 7) + ")"
-    sql = f"""
-        WITH v (v_id, v_epoch, v_expected, v_segments, v_bytes, v_words, v_header)
-          AS (VALUES {", ".join([first] + [row] * (len(steps) - 1))})
-        UPDATE {SESSION_TABLE} AS s
-           SET next_seq = s.next_seq + v.v_segments,
-               committed_bytes =
-                 CASE WHEN v.v_bytes > s.committed_bytes THEN v.v_bytes ELSE s.committed_bytes END,
-               header_bytes =
-                 CASE WHEN v.v_header > s.header_bytes THEN v.v_header ELSE s.header_bytes END,
-               segment_count = s.segment_count + v.v_segments,
-               word_count = s.word_count + v.v_words
-          FROM v
-         WHERE s.id = v.v_id AND s.epoch = v.v_epoch AND s.next_seq = v.v_expected AND s.state = 'live'
-     RETURNING id
-    """  # noqa: S608 - only our own names and markers are put in
     values: list[int] = []
     for step in steps:
         words = sum(segment.word_count for segment in step.segments)
@@ -109,9 +136,29 @@ def _move_sessions(steps: Sequence[Step]) -> set[int]:
             words,
             step.header_bytes,
         )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        return {row[0] for row in cursor.fetchall()}
+    return {row[0] for row in execute(_move_statement(len(steps)), values)}
+
+
+@functools.lru_cache(MAX_REMEMBERED_STATEMENTS)
+def _move_statement(count: int) -> str:
+    row = "(%s, %s, %s, %s, %s, %s, %s)"
+    # The first row is cast, the others follow it: PostgreSQL takes a column's type from all rows together.
+    first = "(" + ", ".join(["CAST(%s AS bigint)"] * 7) + ")"
+    return f"""
+        WITH v (v_id, v_epoch, v_expected, v_segments, v_bytes, v_words, v_header)
+          AS (VALUES {", ".join([first] + [row] * (count - 1))})
+        UPDATE {SESSION_TABLE} AS s
+           SET next_seq = s.next_seq + v.v_segments,
+               committed_bytes =
+                 CASE WHEN v.v_bytes > s.committed_bytes THEN v.v_bytes ELSE s.committed_bytes END,
+               header_bytes =
+                 CASE WHEN v.v_header > s.header_bytes THEN v.v_header ELSE s.header_bytes END,
+               segment_count = s.segment_count + v.v_segments,
+               word_count = s.word_count + v.v_words
+          FROM v
+         WHERE s.id = v.v_id AND s.epoch = v.v_epoch AND s.next_seq = v.v_expected AND s.state = 'live'
+     RETURNING id
+    """  # noqa: S608 - only our own names and markers are put in
 
 
 def _judge(step: Step) -> TranscriptionError | None:
@@ -136,14 +183,17 @@ def _judge(step: Step) -> TranscriptionError | None:
     return why_not_held(step.pk, step.epoch) or fenced()
 
 
-def insert_segments(segments: Sequence[tuple[int, int, NewSegment]]) -> None:
+def insert_segments(segments: Sequence[tuple[int, int, NewSegment]], *, execute: Execute = _execute) -> None:
     """Store segments in one statement; each with its session's key and the epoch that stores it."""
-    if not segments:
-        return
-    markers = f"({', '.join(['%s'] * len(SEGMENT_COLUMNS))}, {NOW_SQL[connection.vendor]})"
-    sql = f"INSERT INTO {SEGMENT_TABLE} ({COLUMNS_SQL}) VALUES {', '.join([markers] * len(segments))}"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [value for segment in segments for value in _segment_values(*segment)])
+    if segments:
+        values = [value for segment in segments for value in _segment_values(*segment)]
+        execute(_insert_statement(connection.vendor, len(segments)), values)
+
+
+@functools.lru_cache(MAX_REMEMBERED_STATEMENTS)
+def _insert_statement(vendor: str, count: int) -> str:
+    markers = f"({', '.join(['%s'] * len(SEGMENT_COLUMNS))}, {NOW_SQL[vendor]})"
+    return f"INSERT INTO {SEGMENT_TABLE} ({COLUMNS_SQL}) VALUES {', '.join([markers] * count)}"  # noqa: S608
 
 
 def _segment_values(pk: int, epoch: int, segment: NewSegment) -> tuple[Any, ...]:
