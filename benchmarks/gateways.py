@@ -61,7 +61,7 @@ BARE = Gateway(
     "bare",
     "{python} -m benchmarks.peers.bare --port {port} --riva {riva}",
     "binary",
-    "everything: this service's WebSocket class, loop and grpc.aio, and nothing between them",
+    "everything: this service's WebSocket class, loop and client of HTTP/2, and nothing between them",
     {"TICK_MS": "5"},
 )
 

@@ -1,8 +1,8 @@
 """The least that a gateway on this service's parts can do: what is left when everything that it is for is left out.
 
-uvicorn with the service's own WebSocket class, its event loop and its way of taking audio and giving results directly;
-one channel of grpc.aio, and a task for each stream that reads it. One WebSocket at `/ws`: binary messages are audio
-(PCM16, 16 kHz, mono), any text ends it; answers as in `article_fastapi.py`.
+uvicorn with the service's own WebSocket class, its event loop, its way of taking audio and giving results directly, and
+one channel of its own client of HTTP/2; with TRANSPORT=grpcio in the environment one of grpc.aio in its place. One
+WebSocket at `/ws`: binary messages are audio (PCM16, 16 kHz, mono), any text ends it; answers as in `article_fastapi.py`.
 
 With TICK_MS in the environment the audio of each stream goes to Riva on a tick that all share, as the service does it.
 
@@ -26,8 +26,11 @@ from benchmarks.peers.riva_messages import CONFIG_REQUEST, audio_request, result
 from speechsite.server import let_the_loop_finish, spare_the_collector
 from speechsite.websocket.direct import direct_connection
 from speechsite.websocket.protocol import WebSocketProtocol
+from transcription.riva.http2.call import StreamCall
+from transcription.riva.http2.channel import Http2Channel
 
 TICK_S = float(os.environ.get("TICK_MS", "0")) / 1000
+USES_GRPCIO = os.environ.get("TRANSPORT") == "grpcio"
 
 
 class Stream:
@@ -63,7 +66,8 @@ class Bare:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self._stub is None:
-            self._stub = services.RivaSpeechRecognitionStub(grpc.aio.insecure_channel(self._riva_address))
+            channel = grpc.aio.insecure_channel(self._riva_address) if USES_GRPCIO else Http2Channel(self._riva_address)
+            self._stub = services.RivaSpeechRecognitionStub(channel)
         await receive()
         await send({"type": "websocket.accept"})
         connection = direct_connection(scope)
@@ -72,10 +76,16 @@ class Bare:
         stream = Stream(call)
         connection.take_binary(stream.take)
 
+        def give(response: Any) -> None:
+            for message in result_messages(response):
+                connection.send_text(json.dumps(message))
+
         async def give_results() -> None:
+            if isinstance(call, StreamCall):
+                await call.listen(give)
+                return
             async for response in call:
-                for message in result_messages(response):
-                    connection.send_text(json.dumps(message))
+                give(response)
 
         tasks = [asyncio.create_task(stream.run()), asyncio.create_task(give_results())]
         try:

@@ -195,7 +195,11 @@ class Connection(asyncio.Protocol):
                 if at > size:
                     at = start - FRAME_HEAD_BYTES
                     break
-                self._receive(kind, flags, stream_id & STREAM_ID_MASK, data[start:at])
+                if kind == DATA and self._block is None:
+                    # What nearly all frames are.
+                    self._received_data(flags, stream_id & STREAM_ID_MASK, data[start:at])
+                else:
+                    self._receive(kind, flags, stream_id & STREAM_ID_MASK, data[start:at])
         except ProtocolError as error:
             self._lose((StatusCode.INTERNAL, f"the server broke HTTP/2: {error}"), tell=error.code)
             return
@@ -266,9 +270,7 @@ class Connection(asyncio.Protocol):
     def _receive(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if self._block is not None and (kind != CONTINUATION or stream_id != self._block[0]):
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a header block that is not continued")
-        if kind == DATA:
-            self._received_data(flags, stream_id, payload)
-        elif kind == HEADERS:
+        if kind == HEADERS:
             skipped_bytes = PRIORITY_BYTES if flags & HAS_PRIORITY else 0
             payload = without_padding(flags, payload, skipped_bytes=skipped_bytes)
             self._received_headers(stream_id, flags, bytearray(payload), is_whole=bool(flags & END_HEADERS))
