@@ -2,7 +2,8 @@
 
 uvicorn with the service's own WebSocket class, its event loop, its way of taking audio and giving results directly, and
 one channel of its own client of HTTP/2; with TRANSPORT=grpcio in the environment one of grpc.aio in its place. One
-WebSocket at `/ws`: binary messages are audio (PCM16, 16 kHz, mono), any text ends it; answers as in `article_fastapi.py`.
+WebSocket at `/ws`: binary messages are audio (PCM16, 16 kHz, mono), any text ends it; answers as in
+`article_fastapi.py`.
 
 With TICK_MS in the environment the audio of each stream goes to Riva on a tick that all share, as the service does it.
 
