@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 
 class Writer(Protocol):
-    """Whoever has something to write. Raises nothing: others wait behind it."""
+    """Whoever has something to write."""
 
     def write(self) -> None: ...
 
@@ -46,4 +50,8 @@ class WriteTick:
         self._last_s = asyncio.get_running_loop().time()
         due, self._due = self._due, set()
         for writer in due:
-            writer.write()
+            try:
+                writer.write()
+            except Exception:
+                # A bug with one session's audio must not hold up that of all others.
+                log.exception("write_failed")

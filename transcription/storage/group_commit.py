@@ -26,8 +26,8 @@ Execute = Callable[[str, Sequence[Any]], Rows]
 
 # One locked row must not hold up what others wait for; see commit_alone.
 ALONE_LOCK_TIMEOUT_MS = 200
-# Groups of as many steps or segments are told in the same words.
-MAX_REMEMBERED_STATEMENTS = 512
+# Groups of as many steps or segments are told in the same words. Larger ones than usual make theirs anew.
+MAX_REMEMBERED_STATEMENTS = 32
 
 NOW_SQL = {
     # As django.db.models.functions.Now writes them.
@@ -97,7 +97,7 @@ def _transaction() -> Iterator[Execute]:
     """A transaction, and what executes statements in it.
 
     On SQLite past Django's layers, of which a commit passes through some 150 calls: the fewer there are, the less of
-    the processor's cache it takes from the streams. Whoever looks at Django's statements sees these too.
+    the processor's cache it takes from the streams. With an execute_wrapper of Django's they go through the layers.
     """
     if connection.vendor != "sqlite" or connection.in_atomic_block or connection.execute_wrappers:
         with transaction.atomic():

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from grpc.aio import EOF, AioRpcError
 
 from transcription.riva.http2.call import StreamCall
-from transcription.riva.http2.frames import MAX_WINDOW_BYTES, ErrorCode, ProtocolError, build_message
+from transcription.riva.http2.frames import MAX_WINDOW_BYTES, ErrorCode, build_message
 from transcription.tests.http2_link import RecordingLink
 from transcription.tests.http2_peer import ANSWER, PATIENCE_S
 from transcription.tests.virtual_time import in_virtual_time
@@ -136,10 +136,12 @@ class TestWriting:
         [outcome] = await asyncio.gather(waiting, return_exceptions=True)
         assert isinstance(outcome, AioRpcError) == (ends == "write")
 
-    async def test_a_window_that_is_too_large_is_the_peers_mistake(self) -> None:
-        call = begun(RecordingLink())
-        with pytest.raises(ProtocolError):
-            call.grant(MAX_WINDOW_BYTES)
+    async def test_a_window_that_is_too_large_ends_the_call(self) -> None:
+        link = RecordingLink()
+        call = begun(link)
+        call.grant(MAX_WINDOW_BYTES)
+        assert await call.code() is StatusCode.INTERNAL
+        assert link.forgotten == [ErrorCode.FLOW_CONTROL_ERROR]
 
 
 class TestEnding:

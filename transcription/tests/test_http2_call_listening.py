@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 from grpc import StatusCode
@@ -143,3 +144,18 @@ async def test_room_that_was_kept_back_is_given_when_somebody_begins_to_listen()
     assert len(it.link.given_bytes) == 1
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_message_is_handled_in_the_context_of_whoever_listens() -> None:
+    it, name, heard_by = Listening(), ContextVar("name", default="the connection"), []
+
+    async def listen(who: str) -> None:
+        name.set(who)
+        await it.call.listen(lambda _message: heard_by.append(name.get()))
+
+    listening = asyncio.create_task(listen("the session"))
+    await asyncio.sleep(0)
+    it.call.received_data(build_message(b"one"))
+    it.call.received_headers(OK, ends=True)
+    await listening
+    assert heard_by == ["the session"]

@@ -33,6 +33,7 @@ from transcription.riva.http2.frames import (
     ErrorCode,
     build_frame,
     build_message,
+    read_number,
     read_settings,
 )
 from transcription.tests.http2_peer import (
@@ -251,7 +252,6 @@ class TestBrokenRules:
             (build_frame(RST_STREAM, 0, 1, bytes(3)), ErrorCode.FRAME_SIZE_ERROR),
             (build_frame(WINDOW_UPDATE, 0, 0, bytes(5)), ErrorCode.FRAME_SIZE_ERROR),
             (build_frame(WINDOW_UPDATE, 0, 0, b"\x7f\xff\xff\xff"), ErrorCode.FLOW_CONTROL_ERROR),
-            (build_frame(WINDOW_UPDATE, 0, 1, b"\x7f\xff\xff\xff"), ErrorCode.FLOW_CONTROL_ERROR),
         ],
     )
     async def test_the_connection_ends_and_says_why(self, frame: bytes, code: ErrorCode) -> None:
@@ -260,6 +260,13 @@ class TestBrokenRules:
             assert goodbye(await connection.end_of_connection()) == code
             assert await call.code() is StatusCode.INTERNAL
             assert (await call.details()).startswith("the server broke HTTP/2")
+
+    async def test_a_window_of_one_call_that_is_too_large_ends_that_call_alone(self) -> None:
+        async with one_call() as (connection, call):
+            connection.send(build_frame(WINDOW_UPDATE, 0, 1, b"\x7f\xff\xff\xff"))
+            reset = await connection.next_of(RST_STREAM)
+            assert read_number(reset.payload) == ErrorCode.FLOW_CONTROL_ERROR
+            assert await call.code() is StatusCode.INTERNAL
 
     async def test_headers_without_an_end_are_given_up(self) -> None:
         async with one_call() as (connection, call):

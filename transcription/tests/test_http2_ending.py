@@ -179,13 +179,17 @@ class TestGoodbye:
             assert call.done()
             await connection.end_of_connection()
 
-    async def test_calls_that_wait_for_a_place_fail_with_it(self) -> None:
+    async def test_calls_that_wait_for_a_place_begin_on_the_next_connection(self) -> None:
         async with peer_and_channel() as (peer, channel):
             first, waiting = begin(channel), begin(channel)
             connection = await peer.greeted(ONE_AT_A_TIME)
             await connection.next_call()
+            writing = asyncio.ensure_future(waiting.write(b"early"))
             connection.send(goaway(1))
-            assert (await waiting.details()).startswith("GOAWAY received")
+            other = await peer.greeted(ONE_AT_A_TIME)
+            await other.next_call()
+            assert (await other.next_of(DATA)).payload == build_message(b"early")
+            await writing
             assert not first.done()
 
 

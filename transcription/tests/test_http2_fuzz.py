@@ -47,7 +47,7 @@ def feed(pieces: list[bytes]) -> None:
 
     async def run() -> None:
         transport, lost = RecordingTransport(), list[Connection]()
-        connection = Connection(on_lost=lost.append)
+        connection = Connection(on_lost=lambda connection, _waiting: lost.append(connection))
         connection.connection_made(transport)
         connection.data_received(GREETING)
         calls = [StreamCall((), serialize=bytes, parse=bytes, timeout_s=None) for _ in range(CALLS)]
@@ -100,7 +100,7 @@ async def test_a_server_that_floods_a_call_is_cut_off() -> None:
         return message
 
     transport = RecordingTransport()
-    connection = Connection(on_lost=lambda _: None)
+    connection = Connection(on_lost=lambda _connection, _waiting: None)
     connection.connection_made(transport)
     connection.data_received(GREETING)
     call = StreamCall((), serialize=bytes, parse=parse, timeout_s=None)
@@ -115,7 +115,7 @@ async def test_a_server_that_floods_a_call_is_cut_off() -> None:
 
 async def test_headers_without_an_end_are_not_kept_for_ever() -> None:
     transport = RecordingTransport()
-    connection = Connection(on_lost=lambda _: None)
+    connection = Connection(on_lost=lambda _connection, _waiting: None)
     connection.connection_made(transport)
     connection.data_received(GREETING)
     connection.begin(StreamCall((), serialize=bytes, parse=bytes, timeout_s=None))

@@ -24,7 +24,7 @@ class Quiet:
     def __init__(self) -> None:
         self.lost: list[Connection] = []
         self.transport = RecordingTransport()
-        self.connection = Connection(on_lost=self.lost.append)
+        self.connection = Connection(on_lost=lambda connection, _waiting: self.lost.append(connection))
         self.connection.connection_made(self.transport)
         self.connection.data_received(build_frame(SETTINGS, 0, 0))
 

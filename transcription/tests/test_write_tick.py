@@ -74,3 +74,17 @@ async def test_without_an_interval_nobody_waits() -> None:
     WriteTick(0.0).wake(writer)
 
     assert writer.has_written
+
+
+async def test_a_writer_that_fails_keeps_no_other_from_writing() -> None:
+    class Broken(Writer):
+        def write(self) -> None:
+            raise LookupError("a bug")
+
+    tick, others = WriteTick(0.01), [Writer() for _ in range(10)]
+    for writer in (*others[:5], Broken(), *others[5:]):
+        tick.wake(writer)
+
+    async with asyncio.timeout(PATIENCE_S):
+        for writer in others:
+            await writer.written()

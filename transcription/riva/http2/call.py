@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -15,7 +16,6 @@ from transcription.riva.http2.frames import (
     MESSAGE_HEAD,
     MESSAGE_HEAD_BYTES,
     ErrorCode,
-    ProtocolError,
     build_message,
 )
 from transcription.riva.http2.status import (
@@ -166,7 +166,9 @@ class StreamCall:
         Raises AioRpcError where it did not. What take raises ends the call and is raised here. grpc.aio has no such
         thing: a task that is woken for each message costs a tenth of what a stream does.
         """
-        self._take = take
+        # In the context of whoever listens, not in that of the connection, which is everybody's.
+        context = contextvars.copy_context()
+        self._take = lambda message: context.run(take, message)
         try:
             self._take_waiting()
             if self._owed_bytes >= RECEIVE_WINDOW_BYTES // 2:
@@ -177,8 +179,13 @@ class StreamCall:
                 self._take_waiting()
         finally:
             self._take = None
-        if self._take_error is not None:
-            raise self._take_error
+        error, self._take_error = self._take_error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Its frames refer to this one, and would keep it.
+                del error
         if self._status[0] is not StatusCode.OK:
             raise self._error()
 
@@ -300,10 +307,11 @@ class StreamCall:
         self.end(status_of_reset(code))
 
     def grant(self, increment_bytes: int) -> None:
-        """The peer takes so much more. Raises ProtocolError past what a window may be."""
+        """The peer takes so much more."""
         self.send_window += increment_bytes
         if self.send_window > MAX_WINDOW_BYTES:
-            raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
+            text = "the server made a window too large"
+            self.end((StatusCode.INTERNAL, text), reset=ErrorCode.FLOW_CONTROL_ERROR)
         self.send_waiting()
 
     def end(self, status: Status, *, reset: ErrorCode | None = None) -> None:

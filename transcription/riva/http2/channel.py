@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import socket
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aiohappyeyeballs import start_connection
 from grpc import ChannelConnectivity, StatusCode
 from grpc.aio import EOF, AioRpcError
 
 from transcription.riva.http2.call import NO_METADATA, StreamCall
-from transcription.riva.http2.connection import Connection
+from transcription.riva.http2.connection import KEEPALIVE_TIMEOUT_S, Connection
 from transcription.riva.http2.status import Header, Status
 
 CONNECT_TIMEOUT_S = 10.0
+# How long an address of a name is waited for before the next one is tried beside it.
+NEXT_ADDRESS_AFTER_S = 0.25
+# What was sent and is not acknowledged for so long means that the peer's machine is gone, as for grpcio.
+UNACKNOWLEDGED_TIMEOUT_MS = round(KEEPALIVE_TIMEOUT_S * 1000)
 USER_AGENT = "grpc-python-speechsite"
 MS_PER_SECOND = 1000
 # grpc-timeout has eight digits.
@@ -113,22 +121,24 @@ class Http2Channel:
         else:
             self._waiting.append(call)
             if self._connecting is None:
-                self._connecting = asyncio.create_task(self._connect())
+                # In a context of nobody's: the connection is not only of the session whose call is its first.
+                self._connecting = asyncio.create_task(self._connect(), context=contextvars.Context())
 
     async def _connect(self) -> None:
         """Connect for all that wait. Whatever comes of it, none of them waits for it any longer."""
-        status: Status = (StatusCode.CANCELLED, "the channel was closed")
-        connection: Connection | None = None
+        status: Status = (StatusCode.UNAVAILABLE, "cannot connect")
+        connection = Connection(on_lost=self._lost)
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(on_lost=self._lost), self._host, self._port
-                )
+                await self._open(connection)
                 await connection.ready
-                if not connection.takes_calls:
-                    raise ConnectionError("the server took leave at once")
+            if not connection.takes_calls:
+                raise ConnectionError("the server took leave at once")
         except (OSError, TimeoutError, UnicodeError) as error:
             status = (StatusCode.UNAVAILABLE, f"cannot connect: {str(error) or 'no answer in time'}")
+        except asyncio.CancelledError:
+            status = (StatusCode.CANCELLED, "the channel was closed")
+            raise
         else:
             self._connection = connection
             waiting, self._waiting = self._waiting, []
@@ -137,14 +147,33 @@ class Http2Channel:
                     self._begin(call)
         finally:
             self._connecting = None
-            if connection is not None and connection is not self._connection:
+            if connection is not self._connection:
                 connection.close()
             self._end_waiting(status)
 
-    def _lost(self, connection: Connection) -> None:
+    async def _open(self, connection: Connection) -> None:
+        """Give a connection its socket."""
+        loop = asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        sock = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS_AFTER_S, interleave=1)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # Linux alone has it; elsewhere the ping finds out, which takes longer.
+            with contextlib.suppress(AttributeError, OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_TIMEOUT_MS)
+            await loop.create_connection(lambda: connection, sock=sock)
+        except BaseException:
+            if not connection.is_made:
+                sock.close()
+            raise
+
+    def _lost(self, connection: Connection, waiting: Iterable[StreamCall]) -> None:
+        """A connection takes no more calls; what waits for a stream on it has not been sent."""
         self._leaving.add(connection)
         if self._connection is connection:
             self._connection = None
+        for call in waiting:
+            self._begin(call)
 
     def _end_waiting(self, status: Status) -> None:
         waiting, self._waiting = self._waiting, []

@@ -60,6 +60,7 @@ from transcription.riva.http2.status import Status
 
 CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024
 MAX_HEADER_BYTES = 64 * 1024
+DEFAULT_HEADER_TABLE_BYTES = 4096
 # What may wait to be sent to a peer that does not read, of answers to its own pings and settings.
 MAX_UNSENT_ANSWERS_BYTES = 1024 * 1024
 # How many frames may wait for the end of the loop's turn: only the transport knows that the socket takes no more.
@@ -79,13 +80,13 @@ logging.getLogger("hpack").setLevel(logging.INFO)
 class Connection(asyncio.Protocol):
     """Sends what its calls give it in one turn of the loop with one call into the system.
 
-    on_lost: told once, when it takes no more calls. ready: done with the server's first settings, or failed with
-    ConnectionError.
+    on_lost: told once, when it takes no more calls, with those that wait for a stream and may begin elsewhere.
+    ready: done with the server's first settings, or failed with ConnectionError.
     """
 
-    def __init__(self, *, on_lost: Callable[[Connection], None]) -> None:
+    def __init__(self, *, on_lost: Callable[[Connection, list[StreamCall]], None]) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_lost: Callable[[Connection], None] | None = on_lost
+        self._on_lost: Callable[[Connection, list[StreamCall]], None] | None = on_lost
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._calls: dict[int, StreamCall] = {}
@@ -115,6 +116,11 @@ class Connection(asyncio.Protocol):
     @property
     def takes_calls(self) -> bool:
         return self._takes_calls and self._next_stream_id <= MAX_STREAM_ID
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it has, or had, a transport."""
+        return self._keepalive is not None
 
     def begin(self, call: StreamCall) -> None:
         """Give a call its stream, at once or as soon as the peer takes another one."""
@@ -354,7 +360,7 @@ class Connection(asyncio.Protocol):
             elif setting == SETTING_INITIAL_WINDOW_SIZE:
                 self._resize_windows(value)
             elif setting == SETTING_HEADER_TABLE_SIZE:
-                self._encoder.header_table_size = min(value, hpack.Encoder().header_table_size)
+                self._resize_header_table(value)
         if not self.ready.done():
             self.ready.set_result(None)
         self._begin_waiting()
@@ -363,8 +369,16 @@ class Connection(asyncio.Protocol):
         if size_bytes > MAX_WINDOW_BYTES:
             raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
         change, self._stream_send_window = size_bytes - self._stream_send_window, size_bytes
+        if any(call.send_window + change > MAX_WINDOW_BYTES for call in self._calls.values()):
+            raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "a window that is too large")
         for call in list(self._calls.values()):
             call.grant(change)
+
+    def _resize_header_table(self, size_bytes: int) -> None:
+        size_bytes = min(size_bytes, DEFAULT_HEADER_TABLE_BYTES)
+        # The encoder announces a change, and forgets to where it is told the same once more.
+        if size_bytes != self._encoder.header_table_size:
+            self._encoder.header_table_size = size_bytes
 
     def _received_ping(self, flags: int, payload: bytes) -> None:
         if len(payload) != len(PING_PAYLOAD):
@@ -377,14 +391,13 @@ class Connection(asyncio.Protocol):
     def _received_goaway(self, payload: bytes) -> None:
         last_stream_id, code, text = read_goaway(payload)
         self._goodbye = f"GOAWAY received: {name_of(code)} {text}".rstrip()
-        self._take_no_calls()
-        status = (StatusCode.UNAVAILABLE, self._goodbye)
+        waiting = [*self._waiting]
+        self._waiting.clear()
+        self._take_no_calls(waiting)
         for stream_id, call in list(self._calls.items()):
             if stream_id > last_stream_id:
                 call.has_ended_sending = True
-                call.end(status)
-        for call in list(self._waiting):
-            call.end(status)
+                call.end((StatusCode.UNAVAILABLE, self._goodbye))
         self._close_if_unused()
 
     def _received_window_update(self, stream_id: int, increment_bytes: int) -> None:
@@ -425,11 +438,11 @@ class Connection(asyncio.Protocol):
             next_s = KEEPALIVE_TIMEOUT_S
         self._keepalive = self._loop.call_later(next_s, self._keep_alive)
 
-    def _take_no_calls(self) -> None:
+    def _take_no_calls(self, waiting: list[StreamCall]) -> None:
         self._takes_calls = False
         on_lost, self._on_lost = self._on_lost, None
         if on_lost is not None:
-            on_lost(self)
+            on_lost(self, waiting)
 
     def _close_if_unused(self) -> None:
         if not self._takes_calls and not self._calls:
@@ -440,7 +453,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         transport, self._transport = self._transport, None
-        self._take_no_calls()
+        self._take_no_calls([])
         if self._keepalive is not None:
             self._keepalive.cancel()
         calls = [*self._calls.values(), *self._waiting]
@@ -452,7 +465,7 @@ class Connection(asyncio.Protocol):
             self.ready.set_exception(ConnectionError(status[1]))
             # Whoever connected may have given up already.
             self.ready.exception()
-        if tell is not None:
+        if tell is not None and not transport.is_closing():
             transport.write(b"".join(self._outgoing) + build_goaway(tell))
         self._outgoing.clear()
         # To a peer that does not read, what is unsent would keep a transport that closes for ever.
