@@ -31,6 +31,8 @@ WATCH_EVERY_S = 5.0
 WATCHED_S = 15.0
 LAYER_TIMEOUT_S = 2.0
 LAYER_RETRY_S = 1.0
+# Where more sessions are in sight than anybody reads at a time they take turns, each every other tick.
+MAX_ROWS_EVERY_TICK = 20
 # Sessions that nobody has in sight are told of every so many ticks (2 s), spread over them; a new state at once.
 SELDOM_TICKS = 8
 # RuntimeError is uvloop's word for a connection that has just been reset.
@@ -96,10 +98,13 @@ class LivePublisher:
         rows, changes = [], []
         current: set[str] = set()
         in_sight = self._in_sight
+        seen = len(self._sessions) if in_sight is None else len(in_sight)
+        seen_every = 1 if seen <= MAX_ROWS_EVERY_TICK else 2
         for place, live in enumerate(self._sessions.values()):
             current.add(live.public_id)
             told = self._told.get(live.public_id)
-            is_due = in_sight is None or live.public_id in in_sight or (place + self._ticks) % SELDOM_TICKS == 0
+            is_seen = in_sight is None or live.public_id in in_sight
+            is_due = (place + self._ticks) % (seen_every if is_seen else SELDOM_TICKS) == 0
             if told is not None and not is_due and told["state"] == live.activity:
                 continue
             row = build_row(live, self._worker_name)

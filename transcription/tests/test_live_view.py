@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from channels.layers import channel_layers, get_channel_layer
 
-from transcription.console.live_publisher import SELDOM_TICKS, VIEWS_GROUP, WATCHED_S
+from transcription.console.live_publisher import MAX_ROWS_EVERY_TICK, SELDOM_TICKS, VIEWS_GROUP, WATCHED_S
 from transcription.console.live_view import MAX_FRAMES_WAITING, View
 from transcription.services import CONTROL_GROUP
 from transcription.tests.live_session import SPEECH, TICK_S, LiveSession, final, interim
@@ -155,6 +155,23 @@ async def test_a_session_in_nobodys_sight_is_published_seldom() -> None:
 
     assert counts[0] == 8 / (SELDOM_TICKS * TICK_S)
     assert min(counts[1:]) > 3 * counts[0]
+
+
+@in_virtual_time
+async def test_among_many_in_sight_a_session_is_published_every_other_tick() -> None:
+    async with Site() as site, LiveSession() as session:
+        await session.opened()
+        site.hold(session)
+        view = site.views.open(captions=True)
+        await Viewer(view).next(has_row)
+        counts = []
+        for others in (MAX_ROWS_EVERY_TICK - 1, MAX_ROWS_EVERY_TICK):
+            view.show(["my-id", *(f"other-{number}" for number in range(others))])
+            await asyncio.sleep(1)
+            counts.append(await times_told_of(site, session, seconds=8))
+        session.stop()
+
+    assert counts == [8 / TICK_S, 8 / TICK_S / 2]
 
 
 @in_virtual_time
