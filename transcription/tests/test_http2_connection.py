@@ -9,7 +9,7 @@ from grpc import StatusCode
 from grpc.aio import EOF
 
 from transcription.riva.http2.call import RECEIVE_WINDOW_BYTES
-from transcription.riva.http2.connection import CONNECTION_WINDOW_BYTES
+from transcription.riva.http2.connection import CONNECTION_WINDOW_BYTES, MAX_HEADER_BYTES
 from transcription.riva.http2.frames import (
     ACK,
     CONTINUATION,
@@ -28,6 +28,7 @@ from transcription.riva.http2.frames import (
     SETTING_ENABLE_PUSH,
     SETTING_HEADER_TABLE_SIZE,
     SETTING_INITIAL_WINDOW_SIZE,
+    SETTING_MAX_HEADER_LIST_SIZE,
     SETTINGS,
     WINDOW_UPDATE,
     ErrorCode,
@@ -57,7 +58,11 @@ class TestGreeting:
             settings, window = await connection.next_frame(), await connection.next_frame()
         assert settings.kind == SETTINGS
         told = dict(read_settings(settings.payload))
-        assert told == {SETTING_ENABLE_PUSH: 0, SETTING_INITIAL_WINDOW_SIZE: RECEIVE_WINDOW_BYTES}
+        assert told == {
+            SETTING_ENABLE_PUSH: 0,
+            SETTING_INITIAL_WINDOW_SIZE: RECEIVE_WINDOW_BYTES,
+            SETTING_MAX_HEADER_LIST_SIZE: MAX_HEADER_BYTES,
+        }
         assert (window.kind, window.stream_id) == (WINDOW_UPDATE, 0)
         assert int.from_bytes(window.payload) == CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
 

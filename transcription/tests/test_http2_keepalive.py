@@ -7,8 +7,9 @@ import asyncio
 from grpc import StatusCode
 
 from transcription.riva.http2.call import StreamCall
-from transcription.riva.http2.connection import KEEPALIVE_S, KEEPALIVE_TIMEOUT_S, PING_PAYLOAD, Connection
+from transcription.riva.http2.connection import PING_PAYLOAD, Connection
 from transcription.riva.http2.frames import ACK, PING, SETTINGS, build_frame
+from transcription.riva.http2.keepalive import KEEPALIVE_S, KEEPALIVE_TIMEOUT_S
 from transcription.tests.http2_transport import RecordingTransport
 from transcription.tests.virtual_time import in_virtual_time
 

@@ -15,7 +15,8 @@ from grpc import ChannelConnectivity, StatusCode
 from grpc.aio import EOF, AioRpcError
 
 from transcription.riva.http2.call import NO_METADATA, StreamCall
-from transcription.riva.http2.connection import KEEPALIVE_TIMEOUT_S, Connection
+from transcription.riva.http2.connection import Connection
+from transcription.riva.http2.keepalive import KEEPALIVE_TIMEOUT_S
 from transcription.riva.http2.status import Header, Status
 
 CONNECT_TIMEOUT_S = 10.0

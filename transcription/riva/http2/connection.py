@@ -38,6 +38,7 @@ from transcription.riva.http2.frames import (
     SETTING_HEADER_TABLE_SIZE,
     SETTING_INITIAL_WINDOW_SIZE,
     SETTING_MAX_CONCURRENT_STREAMS,
+    SETTING_MAX_HEADER_LIST_SIZE,
     SETTINGS,
     STREAM_ID_MASK,
     WINDOW_UPDATE,
@@ -56,6 +57,7 @@ from transcription.riva.http2.frames import (
     read_settings,
     without_padding,
 )
+from transcription.riva.http2.keepalive import Keepalive
 from transcription.riva.http2.status import Status
 
 CONNECTION_WINDOW_BYTES = 16 * 1024 * 1024
@@ -65,10 +67,6 @@ DEFAULT_HEADER_TABLE_BYTES = 4096
 MAX_UNSENT_ANSWERS_BYTES = 1024 * 1024
 # How many frames may wait for the end of the loop's turn: only the transport knows that the socket takes no more.
 MAX_UNFLUSHED_FRAMES = 128
-# The same as of grpc.aio (channels.py), and the same patience: a server breaks off with one that pings it for nothing.
-KEEPALIVE_S = 30.0
-KEEPALIVE_TIMEOUT_S = 10.0
-MAX_PINGS_WITHOUT_DATA = 2
 PING_PAYLOAD = b"speechst"
 # What a call carries under these names is never kept in a table of headers, ours, the peer's or a proxy's.
 SECRET_HEADERS = frozenset(("authorization",))
@@ -106,10 +104,8 @@ class Connection(asyncio.Protocol):
         self._decoder = hpack.Decoder(max_header_list_size=MAX_HEADER_BYTES)
         # A header block that goes on in the next frame: its stream, its first frame's flags, and what came of it.
         self._block: tuple[int, int, bytearray] | None = None
-        self._keepalive: asyncio.TimerHandle | None = None
-        self._heard_at_s = 0.0
-        self._pinged_at_s: float | None = None
-        self._pings_without_data = 0
+        self._keepalive = Keepalive(self._loop.time())
+        self._keepalive_timer: asyncio.TimerHandle | None = None
 
     # What the channel calls
 
@@ -120,7 +116,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_made(self) -> bool:
         """Whether it has, or had, a transport."""
-        return self._keepalive is not None
+        return self._keepalive_timer is not None
 
     def begin(self, call: StreamCall) -> None:
         """Give a call its stream, at once or as soon as the peer takes another one."""
@@ -142,7 +138,7 @@ class Connection(asyncio.Protocol):
             return False
         call.send_window -= size
         self._send_window -= size
-        self._pings_without_data = 0
+        self._keepalive.sent_data()
         self._send(build_framed_message(call.stream_id, message))
         return True
 
@@ -158,7 +154,7 @@ class Connection(asyncio.Protocol):
             sent += piece
             call.send_window -= piece
             self._send_window -= piece
-            self._pings_without_data = 0
+            self._keepalive.sent_data()
             if is_last:
                 call.has_ended_sending = True
                 break
@@ -179,14 +175,20 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        settings = build_settings({SETTING_ENABLE_PUSH: 0, SETTING_INITIAL_WINDOW_SIZE: RECEIVE_WINDOW_BYTES})
+        settings = build_settings(
+            {
+                SETTING_ENABLE_PUSH: 0,
+                SETTING_INITIAL_WINDOW_SIZE: RECEIVE_WINDOW_BYTES,
+                SETTING_MAX_HEADER_LIST_SIZE: MAX_HEADER_BYTES,
+            }
+        )
         more_bytes = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
         self._transport.write(PREFACE + settings + build_window_update(0, more_bytes))
-        self._heard_at_s = self._loop.time()
-        self._keepalive = self._loop.call_later(KEEPALIVE_S, self._keep_alive)
+        self._keepalive.heard(self._loop.time())
+        self._keep_alive()
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at_s = self._loop.time()
+        self._keepalive.heard(self._loop.time())
         if self._incoming:
             data = self._incoming + data
         at, size = 0, len(data)
@@ -384,7 +386,7 @@ class Connection(asyncio.Protocol):
         if len(payload) != len(PING_PAYLOAD):
             raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "PING of a wrong length")
         if flags & ACK:
-            self._pinged_at_s = None
+            self._keepalive.answered()
         else:
             self._answer(build_frame(PING, ACK, 0, payload))
 
@@ -418,25 +420,13 @@ class Connection(asyncio.Protocol):
     # Alive or not
 
     def _keep_alive(self) -> None:
-        """Ask a server that says nothing whether it is there, and give up one that does not answer."""
-        now_s = self._loop.time()
-        next_s = KEEPALIVE_S
-        if self._pinged_at_s is not None and now_s - self._pinged_at_s >= KEEPALIVE_TIMEOUT_S:
-            if self._heard_at_s <= self._pinged_at_s:
-                self._lose((StatusCode.UNAVAILABLE, "the server answers no ping"))
-                return
-            self._pinged_at_s = None
-        quiet_s = now_s - self._heard_at_s
-        if not self._calls or self._pings_without_data >= MAX_PINGS_WITHOUT_DATA:
-            pass
-        elif quiet_s < KEEPALIVE_S:
-            next_s = KEEPALIVE_S - quiet_s
-        elif self._pinged_at_s is None:
-            self._pinged_at_s = now_s
-            self._pings_without_data += 1
+        verdict, next_s = self._keepalive.check(self._loop.time(), is_used=bool(self._calls))
+        if verdict == "gone":
+            self._lose((StatusCode.UNAVAILABLE, "the server answers no ping"))
+            return
+        if verdict == "ask":
             self._send(build_frame(PING, 0, 0, PING_PAYLOAD))
-            next_s = KEEPALIVE_TIMEOUT_S
-        self._keepalive = self._loop.call_later(next_s, self._keep_alive)
+        self._keepalive_timer = self._loop.call_later(next_s, self._keep_alive)
 
     def _take_no_calls(self, waiting: list[StreamCall]) -> None:
         self._takes_calls = False
@@ -454,8 +444,8 @@ class Connection(asyncio.Protocol):
             return
         transport, self._transport = self._transport, None
         self._take_no_calls([])
-        if self._keepalive is not None:
-            self._keepalive.cancel()
+        if self._keepalive_timer is not None:
+            self._keepalive_timer.cancel()
         calls = [*self._calls.values(), *self._waiting]
         self._calls.clear()
         self._waiting.clear()
