@@ -278,7 +278,7 @@ class TranscriptionConsumer(AsyncWebsocketConsumer):
         live, size = self._live, len(chunk)
         if live is None or not inbox.is_waiting or self._error is not None or size < COUNTED_BELOW_BYTES:
             return False
-        if not (dialect.is_plain_audio(size) and live.has_room_for(size)):
+        if not (dialect.is_plain_audio(size) and live.intake.has_room_for(size)):
             return False
         try:
             live.feed(chunk)

@@ -160,13 +160,15 @@ class Listener:
         """Send what has come, if nothing stands in the way; otherwise it is the sender's to do."""
         stream = self._stream
         if stream is not None and self._wanted.is_awaited and self.state == "listening" and self._is_plain:
-            while chunk := self._intake.take_chunk():
-                if not stream.send_now(chunk):
-                    self._untaken = chunk
-                    break
-                self._on_sent()
-            else:
+            chunk = self._intake.take_chunk()
+            if not chunk:
                 return
+            if stream.send_now(chunk):
+                self._on_sent()
+                if not self._intake.has_unsent:
+                    return
+            else:
+                self._untaken = chunk
         self._wanted.set()
 
     @property

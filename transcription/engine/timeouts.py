@@ -47,8 +47,8 @@ class Timeouts:
         self._idle_warned = False
 
     def heard_audio(self, now_s: float) -> None:
-        self._last_audio_s = now_s
-        self.heard_keepalive(now_s)
+        self._last_audio_s = self._last_sign_s = now_s
+        self._idle_warned = False
 
     def heard_keepalive(self, now_s: float) -> None:
         self._last_sign_s = now_s

@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
             return False
         call.send_window -= size
         self._send_window -= size
-        self._keepalive.sent_data()
+        self._keepalive.asked_without_data = 0
         self._send(build_framed_message(call.stream_id, message))
         return True
 
@@ -154,7 +154,7 @@ class Connection(asyncio.Protocol):
             sent += piece
             call.send_window -= piece
             self._send_window -= piece
-            self._keepalive.sent_data()
+            self._keepalive.asked_without_data = 0
             if is_last:
                 call.has_ended_sending = True
                 break
@@ -184,11 +184,11 @@ class Connection(asyncio.Protocol):
         )
         more_bytes = CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES
         self._transport.write(PREFACE + settings + build_window_update(0, more_bytes))
-        self._keepalive.heard(self._loop.time())
+        self._keepalive.heard_at_s = self._loop.time()
         self._keep_alive()
 
     def data_received(self, data: bytes) -> None:
-        self._keepalive.heard(self._loop.time())
+        self._keepalive.heard_at_s = self._loop.time()
         if self._incoming:
             data = self._incoming + data
         at, size = 0, len(data)

@@ -13,39 +13,35 @@ Verdict = Literal["wait", "ask", "gone"]
 
 
 class Keepalive:
-    """Asks a server that was quiet for KEEPALIVE_S, and finds it gone KEEPALIVE_TIMEOUT_S later."""
+    """Asks a server that was quiet for KEEPALIVE_S, and finds it gone KEEPALIVE_TIMEOUT_S later.
 
-    __slots__ = ("_asked_at_s", "_asked_without_data", "_heard_at_s")
+    heard_at_s: when anything came last. asked_without_data: how often it was asked since it was sent anything else; a
+    server does not bear it for ever. Whoever sends and receives keeps both, without a call for each message.
+    """
+
+    __slots__ = ("_asked_at_s", "asked_without_data", "heard_at_s")
 
     def __init__(self, now_s: float) -> None:
-        self._heard_at_s = now_s
+        self.heard_at_s = now_s
+        self.asked_without_data = 0
         self._asked_at_s: float | None = None
-        self._asked_without_data = 0
-
-    def heard(self, now_s: float) -> None:
-        """Something came, whatever it was."""
-        self._heard_at_s = now_s
 
     def answered(self) -> None:
         self._asked_at_s = None
 
-    def sent_data(self) -> None:
-        """A server may be asked again once it was sent something else."""
-        self._asked_without_data = 0
-
     def check(self, now_s: float, *, is_used: bool) -> tuple[Verdict, float]:
         """What to do now, and after how many seconds to look again. is_used: whether there is a call to lose."""
         if self._asked_at_s is not None and now_s - self._asked_at_s >= KEEPALIVE_TIMEOUT_S:
-            if self._heard_at_s <= self._asked_at_s:
+            if self.heard_at_s <= self._asked_at_s:
                 return "gone", 0.0
             self._asked_at_s = None
-        if not is_used or self._asked_without_data >= MAX_PINGS_WITHOUT_DATA:
+        if not is_used or self.asked_without_data >= MAX_PINGS_WITHOUT_DATA:
             return "wait", KEEPALIVE_S
-        quiet_s = now_s - self._heard_at_s
+        quiet_s = now_s - self.heard_at_s
         if quiet_s < KEEPALIVE_S:
             return "wait", KEEPALIVE_S - quiet_s
         if self._asked_at_s is not None:
             return "wait", KEEPALIVE_TIMEOUT_S
         self._asked_at_s = now_s
-        self._asked_without_data += 1
+        self.asked_without_data += 1
         return "ask", KEEPALIVE_TIMEOUT_S
