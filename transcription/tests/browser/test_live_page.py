@@ -158,6 +158,8 @@ def test_a_test_session_is_seen_marked_and_stopped_with_a_reason(open_page: Open
     row.locator("[data-open]").click()
     expect(page.locator("[data-state-pill]")).to_have_text(re.compile("Live|Slow"))
     expect(page.locator("[data-timeline]")).to_contain_text("The recogniser listens", timeout=15_000)
+    # The timeline may come with the page: only its script hears a key.
+    expect(page.locator("[data-audio]")).to_have_text(re.compile("00:0[1-9]"))
     page.keyboard.press("m")
     expect(page.locator("[data-notes-list]")).to_contain_text("Bookmark")
     page.fill("[data-note-text]", "Ask for the source of this.")
