@@ -113,7 +113,7 @@ class RivaStream:
         """Write the config; then give the recogniser a moment to refuse it.
 
         A stream is open when the config is written: many servers say nothing before their first result. One
-        that checks at once answers in a few ms, and its refusal is then raised here and not from results().
+        that checks at once answers in a few ms, and its refusal is then raised here and not from hear().
         Raises a TranscriptionError; the call is then cancelled.
         """
         try:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
+from google.protobuf.message import DecodeError
 from grpc import StatusCode
 from grpc.aio import EOF, AioRpcError, Metadata
 
@@ -34,6 +35,8 @@ MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 # Over so many messages that nobody reads, the peer is given no more room.
 MAX_WAITING_MESSAGES = 64
 NO_METADATA = Metadata()
+# What parsing a message raises that is none.
+UNREADABLE = (DecodeError, ValueError)
 
 
 class Link(Protocol):
@@ -285,8 +288,7 @@ class StreamCall:
                 break
             try:
                 self._messages.append(self._parse(data[at + MESSAGE_HEAD_BYTES : end]))
-            except Exception:
-                # What the parser raises is the serializer's affair, and means this alone.
+            except UNREADABLE:
                 self.end((StatusCode.INTERNAL, "the server's message cannot be read"), reset=ErrorCode.CANCEL)
                 return
             at = end

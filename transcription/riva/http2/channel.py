@@ -45,6 +45,7 @@ class Http2Channel:
         self._connect_timeout_s = connect_timeout_s
         self._connection: Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
+        # As many at most as the pool puts on a channel (channels.STREAMS_PER_CHANNEL), for CONNECT_TIMEOUT_S.
         self._waiting: list[StreamCall] = []
         # Those that take no more calls and may still carry some.
         self._leaving: weakref.WeakSet[Connection] = weakref.WeakSet()

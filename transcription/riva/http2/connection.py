@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol):
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self._transport: asyncio.Transport | None = None
         self._calls: dict[int, StreamCall] = {}
+        # Over what the server takes at a time; whoever began them gives them up in time (RivaLimits.open_timeout_s).
         self._waiting: deque[StreamCall] = deque()
         self._next_stream_id = 1
         self._max_streams = MAX_STREAM_ID
